@@ -1,0 +1,76 @@
+"""A question in canonical form: what is asked, apart from who asks it and why.
+
+Two people who ask the same thing get the same stored answer, so licence, case, purpose and output
+format are left out of the canonical form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import rfc8785
+
+from passersby.model.cost import MicroRho
+from passersby.model.period import DAY, HOUR, WEEK, Period, Span
+from passersby.model.place import Area
+
+GRAINS = {"hour": HOUR, "daypart": 6 * HOUR, "day": DAY, "week": WEEK}
+"""Grains of time that an answer may have, in seconds; a daypart is a quarter of a local day."""
+
+FILTERS = {
+    "hour": tuple(str(h) for h in range(24)),
+    "weekday": ("mon", "tue", "wed", "thu", "fri", "sat", "sun"),
+    "daypart": ("night", "morning", "afternoon", "evening"),
+}
+"""The closed list of filters and their values. All of them select hours, none selects devices."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Measure, definition version, span, area, resolution, grain, filters and cost.
+
+    `filters` holds (name, sorted values) pairs sorted by name. `revisions` holds the data revision that
+    each of its periods is read from.
+    """
+
+    measure: str
+    definition: int
+    span: Span
+    area: Area
+    resolution: int
+    every: str
+    filters: tuple[tuple[str, tuple[str, ...]], ...]
+    cost: MicroRho
+    mechanism: str
+    revisions: tuple[int, ...]
+    offset: int
+
+    @property
+    def periods(self) -> tuple[Period, ...]:
+        """Every period that the question reads and pays for, in order."""
+        return self.span.periods(self.offset)
+
+    def canonical(self) -> dict[str, Any]:
+        """Return the JSON object whose RFC 8785 form is hashed."""
+        return {
+            "measure": self.measure,
+            "definition": self.definition,
+            "from": self.span.start,
+            "to": self.span.end,
+            "periods": [period.name for period in self.periods],
+            "area": self.area.names(),
+            "resolution": self.resolution,
+            "every": self.every,
+            "filters": {name: list(values) for name, values in self.filters},
+            "micro_rho": self.cost.value,
+            "mechanism": self.mechanism,
+            "revisions": list(self.revisions),
+            "utc_offset": self.offset,
+        }
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal SHA-256 of the canonical form: the key of the stored answer."""
+        return hashlib.sha256(rfc8785.dumps(self.canonical())).hexdigest()

@@ -1,0 +1,44 @@
+"""Arrow schemas of the lake's tables. BIGINT and INTEGER only: every engine reads them alike."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+PINGS = pa.schema(
+    [
+        pa.field("device", pa.int64(), nullable=False),
+        pa.field("t", pa.int32(), nullable=False),  # epoch s
+        pa.field("lat_e5", pa.int32(), nullable=False),  # 1e-5 degrees, about 1 m
+        pa.field("lon_e5", pa.int32(), nullable=False),
+        pa.field("cell", pa.int64(), nullable=False),  # H3, resolution 10
+        pa.field("accuracy_m", pa.int32(), nullable=True),  # null: the supplier gives none
+        pa.field("supplier", pa.int32(), nullable=False),
+        pa.field("delivery", pa.int32(), nullable=False),
+    ]
+)
+"""One location fix. Sorted by (device, t) within a file."""
+
+PRESENCE = pa.schema(
+    [
+        pa.field("device", pa.int64(), nullable=False),
+        pa.field("hour", pa.int32(), nullable=False),  # first instant of the hour, epoch s
+        pa.field("cell", pa.int64(), nullable=False),  # dominant cell, resolution 10
+        pa.field("pings", pa.int32(), nullable=False),
+    ]
+)
+"""One row for a (device, hour): its hierarchically dominant cell. Sorted by (device, hour)."""
+
+TABLES = {"pings": PINGS, "presence": PRESENCE}
+
+ROWS = pa.schema(
+    [
+        pa.field("cell", pa.int64(), nullable=False),
+        pa.field("start", pa.int64(), nullable=False),  # first instant of the grain, epoch s
+        pa.field("estimate", pa.float64()),
+        pa.field("low", pa.float64()),
+        pa.field("high", pa.float64()),
+        pa.field("count", pa.int64()),
+        pa.field("flag", pa.string(), nullable=False),
+    ]
+)
+"""Rows of a release. `flag` is "", "low_precision", "suppressed" or "coarse" (see `model.release`)."""
