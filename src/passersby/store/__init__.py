@@ -1,0 +1,1 @@
+"""The control database: what is recorded, promised and spent. Never a ping."""
