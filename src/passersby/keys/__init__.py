@@ -1,0 +1,1 @@
+"""Keys: one envelope for all of them, pseudonym keys by epoch, and the pseudonyms they make."""

@@ -1,0 +1,95 @@
+"""Which kinds of entries the log knows, and which of their fields are public.
+
+A kind is never removed and its fields never change their meaning: old entries must stay readable. A new
+public field is a decision about privacy. It must be safe to print, for ever, for everyone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "deployment.created": ("origin", "demo", "verifier_key"),
+        "person.added": ("person", "roles", "public_key"),
+        "supplier.added": ("supplier", "basis", "contract_sha256"),
+        "supplier.assessed": ("supplier", "result", "next_due"),
+        "supplier.suspended": ("supplier", "reason"),
+        "impact.approved": ("record_sha256", "approved_by", "next_due"),
+        "licence.granted": (
+            "licence",
+            "holder",
+            "purposes",
+            "measures",
+            "resolution",
+            "expires",
+            "record_sha256",
+            "granted_by",
+        ),
+        "licence.revoked": ("licence", "by"),
+        "consent.loaded": ("supplier", "version"),
+        "sensitive.loaded": ("list", "version", "owner"),
+        "epoch.opened": ("key", "first_period"),
+        "epoch.destroyed": ("key",),
+        "delivery.stored": ("delivery", "supplier"),
+        "delivery.refused": ("supplier", "code"),
+        "presence.derived": ("days",),
+        "files.expired": ("tables", "files"),
+        "period.sealed": ("days",),
+        "repair.done": ("what",),
+        "question.refused": ("code", "measure", "licence"),
+        "question.reserved": ("question", "licence", "periods", "micro_rho"),
+        "release.made": (
+            "release",
+            "question",
+            "measure",
+            "licence",
+            "periods",
+            "micro_rho",
+            "epsilon",
+            "delta",
+            "rows_sha256",
+            "label_sha256",
+        ),
+        "release.repeated": ("release", "licence"),
+    }
+)
+"""Kind of entry -> names of its public fields. Every other field is a salted commitment."""
+
+MEANINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "deployment.created": "The installation was set up: its name, its demo mark, its verifier key.",
+        "person.added": "A person got an account and enrolled a signing key.",
+        "supplier.added": "A supplier was recorded with its contract and legal basis.",
+        "supplier.assessed": "A supplier was assessed.",
+        "supplier.suspended": "No further delivery of this supplier is taken.",
+        "impact.approved": "The impact assessment of the deployment was approved.",
+        "licence.granted": "An organisation may ask questions for stated purposes.",
+        "licence.revoked": "A licence ended before its date.",
+        "consent.loaded": "A new version of a supplier's consent records is in use.",
+        "sensitive.loaded": "A new version of a list of sensitive places is in use.",
+        "epoch.opened": "A pseudonym key was made.",
+        "epoch.destroyed": "A pseudonym key was destroyed; its pseudonyms cannot be made again.",
+        "delivery.stored": "A delivery of pings was stored, whole.",
+        "delivery.refused": "A delivery was refused; nothing of it was stored.",
+        "presence.derived": "Presence was computed again for these days.",
+        "files.expired": "Files that reached their deletion date were removed.",
+        "period.sealed": "Days lost a source to its deletion date and take no more pings.",
+        "repair.done": "What an interrupted command had left was cleared away.",
+        "question.refused": "A question was refused, with the code of the reason.",
+        "question.reserved": "Privacy budget was spent on a question, before anything was read.",
+        "release.made": "A noisy answer was stored and left through the gate.",
+        "release.repeated": "A stored answer was given again; it costs nothing.",
+    }
+)
+"""Kind of entry -> one sentence for a reader of the log."""
+
+
+def reference_table() -> str:
+    """Return the table of kinds and public fields in Markdown, as docs/reference/log-format.md shows it."""
+    rows = [
+        f"| `{kind}` | {', '.join(f'`{field}`' for field in public)} | {MEANINGS[kind]} |"
+        for kind, public in KINDS.items()
+    ]
+    return "\n".join(["| kind | public fields | what happened |", "|---|---|---|", *rows]) + "\n"

@@ -1,0 +1,139 @@
+"""Go's own implementation of the formats reads the published log, and rejects what was changed.
+
+Needs Debian's `golang-go` and `golang-golang-x-mod-dev`; no network.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import insert
+
+from passersby.store.tables import LogEntry, LogState
+from passersby.trustlog.checkpoint import Checkpoint, VerifierKey, sign
+from passersby.trustlog.hashing import grow, leaf_hash
+from passersby.trustlog.verify import prove
+
+SOURCE = Path(__file__).parent / "verify.go"
+GOPATH = Path("/usr/share/gocode")
+KEY = Ed25519PrivateKey.from_private_bytes(b"\x01" * 32)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="session")
+def go(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Build the Go verifier once; return a function that runs it."""
+    if shutil.which("go") is None:
+        pytest.skip("Go is missing: apt-get install golang-go golang-golang-x-mod-dev")
+    if not (GOPATH / "src/golang.org/x/mod/sumdb/tlog").is_dir():
+        pytest.skip("golang.org/x/mod is missing: apt-get install golang-golang-x-mod-dev")
+    folder = tmp_path_factory.mktemp("go")
+    settings = {"GO111MODULE": "off", "GOPATH": str(GOPATH), "GOCACHE": str(folder / "cache"), "GOFLAGS": ""}
+    binary = folder / "verify"
+    subprocess.run(["go", "build", "-o", binary, SOURCE], check=True, env=os.environ | settings)
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([binary, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 257, 600])
+def test_go_replays_every_entry_and_tile(go: Any, log: Any, size: int) -> None:
+    log.grown(size)
+    done = go(log.folder, log.vkey)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[0] == f"entries {size}"
+
+
+def test_go_replays_a_log_with_three_levels_of_tiles(go: Any, make_log: Any) -> None:
+    log = make_log()
+    bodies = [b'{"kind":"epoch.destroyed","time":%d}' % i for i in range(65_800)]
+    frontier: list[bytes] = []
+    for index, body in enumerate(bodies):
+        grow(frontier, index, leaf_hash(body))
+    rows = [{"index": i, "body": body, "leaf": leaf_hash(body)} for i, body in enumerate(bodies)]
+    with log.database.write() as session:  # one statement: appending one by one takes a minute
+        session.execute(insert(LogEntry), rows)
+        session.execute(insert(LogState).values(id=1, size=len(rows), frontier=b"".join(frontier)))
+    log.publish()
+    done = go(log.folder, log.vkey)
+    # 65,800 = 257 * 256 + 8: 258 tiles, 2 above them, 1 above those
+    assert (done.returncode, done.stdout.splitlines()) == (0, ["entries 65800", "tiles 261"]), done.stdout
+
+
+def test_go_finds_consistency_and_the_proof(go: Any, log: Any, tmp_path: Path) -> None:
+    log.grown(300)
+    older = tmp_path / "older"
+    shutil.copy(log.folder / "checkpoint", older)
+    log.grown(300)
+    proof = tmp_path / "entry.tlog-proof"
+    proof.write_text(prove(log.folder, 299), encoding="utf-8")
+    done = go(log.folder, log.vkey, older, proof)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[2:] == ["consistent 300", "proof 299"]
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def test_go_rejects_every_flipped_file(go: Any, published: Any) -> None:
+    names = [
+        "checkpoint",
+        "tile/0/000",
+        "tile/0/002.p/88",
+        "tile/1/000.p/2",
+        "tile/entries/001",
+        "tile/entries/002.p/88",
+    ]
+    for name in names:
+        whole = (published.folder / name).read_bytes()
+        flip(published.folder / name)
+        assert go(published.folder, published.vkey).returncode == 1, name
+        (published.folder / name).write_bytes(whole)
+    assert go(published.folder, published.vkey).returncode == 0
+
+
+def test_go_rejects_a_missing_bundle(go: Any, published: Any) -> None:
+    (published.folder / "tile/entries/001").unlink()
+    done = go(published.folder, published.vkey)
+    assert done.returncode == 1
+    assert "tile/entries/001" in done.stdout
+
+
+def test_go_rejects_a_forged_size(go: Any, published: Any) -> None:
+    note = (published.folder / "checkpoint").read_bytes()
+    forged = note.replace(b"\n600\n", b"\n599\n")
+    assert forged != note
+    (published.folder / "checkpoint").write_bytes(forged)
+    assert go(published.folder, published.vkey).returncode == 1
+
+
+def test_go_rejects_a_signed_root_of_other_entries(go: Any, published: Any) -> None:
+    forged = sign(Checkpoint("example.org/passersby", 600, b"\x00" * 32), KEY)
+    (published.folder / "checkpoint").write_text(forged, encoding="utf-8")
+    done = go(published.folder, published.vkey)
+    assert done.returncode == 1
+    assert "another root hash" in done.stdout
+
+
+def test_go_rejects_a_forked_history(go: Any, published: Any, fork: Any) -> None:
+    done = go(fork.folder, fork.vkey, published.folder / "checkpoint")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[0] == "entries 600"
+
+
+def test_go_rejects_another_key(go: Any, published: Any) -> None:
+    stranger = VerifierKey.of("example.org/passersby", Ed25519PrivateKey.from_private_bytes(b"\x08" * 32))
+    assert go(published.folder, stranger.encode()).returncode == 1
