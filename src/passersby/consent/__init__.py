@@ -1,0 +1,1 @@
+"""Suppliers' consent registers, held under keyed hashes of the advertising ids."""

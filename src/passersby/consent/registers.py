@@ -1,0 +1,181 @@
+"""Suppliers' consent registers in a deployment: versions, and who had consented when.
+
+A register file is complete: it replaces the version before. Ids are replaced by a keyed hash as they are
+read (HMAC-SHA-256 under the purpose key `consent`, which is not rotated; 8 bytes: among N records an
+unknown id is taken for a known one with probability N / 2^64). No id reaches the disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from passersby.consent.records import Normalise, read
+from passersby.errors import BadRecord, UnreadableFile
+from passersby.keys.pseudonym import pseudonyms
+from passersby.keys.ring import KeyRing
+from passersby.store import durable
+from passersby.store.database import Database
+from passersby.store.tables import Consent, Supplier
+from passersby.trustlog.entries import JSON, append
+
+PURPOSE = "consent"
+"""Name of the purpose key."""
+
+NEVER = 2**62
+"""`given_at` of an id without a consent in force: later than any ping."""
+
+_FOLDER = "consent"
+_ROWS_AT_ONCE = 500_000
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One version of a supplier's register. `fresh` is false where this very file was in force already."""
+
+    version: int
+    rows: int
+    fresh: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Register:
+    """The consents of one supplier that are in force: sorted hashes and when each was given (epoch s)."""
+
+    hashes: npt.NDArray[np.int64]
+    given_at: npt.NDArray[np.int64]
+
+    def given(self, hashes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return since when each hashed id has a consent in force, epoch s; `NEVER` for none."""
+        out = np.full(len(hashes), NEVER, dtype=np.int64)
+        if len(self.hashes):
+            at = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
+            found = self.hashes[at] == hashes
+            out[found] = self.given_at[at[found]]
+        return out
+
+
+class ConsentRegisters:
+    """The registers of one deployment.
+
+    Args:
+        root: folder of the deployment.
+        database: its control database.
+        ring: its keys.
+    """
+
+    def __init__(self, root: Path, database: Database, ring: KeyRing) -> None:
+        self._root = root
+        self._database = database
+        self._ring = ring
+
+    def load(self, path: Path, *, supplier: str, normalise: Normalise, now: int) -> Loaded:
+        """Put the register in `path` into force for a supplier; it replaces the one before.
+
+        Args:
+            path: see `records.read`.
+            supplier: id of a supplier that is recorded.
+            normalise: brings ids to the form that the supplier's pings carry.
+            now: epoch s.
+
+        Raises:
+            InputError: the file is not a valid register; nothing of it is in force.
+        """
+        digest = _sha256(path)
+        key = self.key()
+        frames = [_hashed(frame, key) for frame in read(path, normalise, now=now)]
+        if sum(len(frame) for frame in frames) == 0:
+            msg = "The consent file holds no record."
+            raise BadRecord(msg, "Give the supplier's complete register.")
+        if _sha256(path) != digest:
+            msg = "The consent file changed while it was read."
+            raise UnreadableFile(msg, "Run the command again when the file is complete.")
+        register = _latest_events(pl.concat(frames))
+        with self._database.write() as session:
+            number = session.execute(
+                select(Supplier.number).where(Supplier.id == supplier).with_for_update()
+            ).scalar_one()
+            before = _current(session, number)
+            if before and before.sha256 == digest:
+                return Loaded(before.version, before.rows, fresh=False)
+            version = before.version + 1 if before else 1
+            name = f"{_FOLDER}/{number}-{version}.parquet"
+            durable.write(self._root / name, _parquet(register))
+            row = {"supplier": number, "version": version, "sha256": digest}
+            session.add(Consent(**row, path=name, rows=len(register), created=now))
+            private: dict[str, JSON] = {"sha256": digest, "rows": len(register)}
+            append(session, "consent.loaded", {"supplier": supplier, "version": version}, private, now=now)
+        return Loaded(version, len(register), fresh=True)
+
+    def key(self) -> bytes:
+        """Return the key that consent hashes are made with."""
+        with self._database.write() as session:
+            return self._ring.purpose(session, PURPOSE)
+
+    def version(self, session: Session, number: int) -> int:
+        """Return the version in force for supplier `number`, 0 for none."""
+        row = _current(session, number)
+        return row.version if row else 0
+
+    def current(self, number: int, *, now: int) -> Register | None:
+        """Return the consents of supplier `number` that are in force at `now`; None without a register.
+
+        A consent is in force when its latest record permits processing, names no withdrawal, and has
+        not expired.
+        """
+        with self._database.read() as session:
+            row = _current(session, number)
+        if row is None:
+            return None
+        frame = pl.read_parquet(self._root / row.path)
+        standing = (
+            pl.col("permits")
+            & pl.col("withdrawn_at").is_null()
+            & (pl.col("expires_at").is_null() | (pl.col("expires_at") > now))
+        )
+        frame = frame.filter(standing)
+        return Register(frame["id_hash"].to_numpy(), frame["given_at"].to_numpy())
+
+
+def _current(session: Session, number: int) -> Consent | None:
+    newest = select(func.max(Consent.version)).where(Consent.supplier == number).scalar_subquery()
+    return session.scalar(select(Consent).where(Consent.supplier == number, Consent.version == newest))
+
+
+def _hashed(frame: pl.DataFrame, key: bytes) -> pl.DataFrame:
+    hashes = pseudonyms(frame["id"].to_arrow(), key)
+    return frame.drop("id").with_columns(pl.Series("id_hash", hashes))
+
+
+def _latest_events(frame: pl.DataFrame) -> pl.DataFrame:
+    """Keep one record of each id: the latest event, and at the same moment the one that forbids."""
+    event = pl.max_horizontal("given_at", "withdrawn_at")
+    forbids = ~pl.col("permits") | pl.col("withdrawn_at").is_not_null()
+    ordered = frame.with_columns(event=event, forbids=forbids).sort("id_hash", "event", "forbids", "given_at")
+    return ordered.unique("id_hash", keep="last", maintain_order=True).drop("event", "forbids")
+
+
+def _parquet(register: pl.DataFrame) -> bytes:
+    sink = io.BytesIO()
+    table: pa.Table = register.to_arrow()
+    pq.write_table(table, sink, compression="zstd", row_group_size=_ROWS_AT_ONCE)
+    return sink.getvalue()
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        msg = "The consent file cannot be read."
+        raise UnreadableFile(msg, "Check the path and the permissions of the file.") from None

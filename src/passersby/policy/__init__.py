@@ -1,0 +1,1 @@
+"""Licences, the impact assessment, and the decision whether a question may be asked."""

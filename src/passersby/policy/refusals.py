@@ -1,0 +1,178 @@
+"""The texts of all refusals: one constant text for each code, and no data in any of them.
+
+`python -m passersby.policy.refusals` prints docs/reference/refusals.md.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from passersby.errors import BudgetSpent, PeriodOpen, Refusal
+from passersby.keys.signed import ROLE_MISSING
+
+_LICENCE = "Ask a custodian; a licence is never changed, but a new one can be granted."
+
+DECISION: dict[str, tuple[str, str]] = {
+    "unknown-licence": (
+        "There is no licence of that name.",
+        "`passersby licence list` shows them; a custodian grants one with `passersby licence grant`.",
+    ),
+    "licence-revoked": (
+        "The licence was revoked.",
+        "Ask the custodian who revoked it; a new licence can be granted.",
+    ),
+    "licence-not-yet-valid": (
+        "The licence is not valid yet.",
+        "`passersby licence list` shows from when on it is.",
+    ),
+    "licence-expired": (
+        "The licence has expired.",
+        "Ask a custodian for a new one; the holder is assessed again first.",
+    ),
+    "not-on-licence": (
+        "Your account may not ask under this licence.",
+        "Ask a custodian; a licence names the analysts who may use it.",
+    ),
+    "purpose-prohibited": (
+        "This purpose is prohibited for every licence.",
+        "No licence can lift this; docs/explanation/policy.md says what is prohibited and why.",
+    ),
+    "purpose-not-licensed": (
+        "The licence does not name this purpose.",
+        "`passersby licence list` shows the purposes; ask only for what they cover.",
+    ),
+    "purpose-not-in-notice": (
+        "The people in the data were not told of this purpose.",
+        "It is open only once the notices of all suppliers that are read name it.",
+    ),
+    "measure-not-licensed": ("The licence does not name this measure.", _LICENCE),
+    "area-outside-licence": (
+        "A part of the area lies outside the licence.",
+        "Ask a smaller area; `passersby licence list` shows the licensed one.",
+    ),
+    "area-too-small": (
+        "The area is smaller than one cell of the licence's finest resolution.",
+        "Ask a larger area.",
+    ),
+    "resolution-too-fine": (
+        "The resolution is finer than the licence or this deployment allows.",
+        "Ask with a coarser `--resolution`.",
+    ),
+    "dates-outside-licence": (
+        "A part of the period lies outside the dates of the licence.",
+        "Ask a period within them; `passersby licence list` shows them.",
+    ),
+    "bad-epsilon": (
+        "Epsilon must be a number above 0.",
+        "Ask with `--epsilon 1` or less.",
+    ),
+    "epsilon-over-question-cap": (
+        "The question asks for more epsilon than one question may cost.",
+        "Ask with a smaller `--epsilon`; passersby.toml holds the cap.",
+    ),
+    "case-missing": (
+        "The question names no case.",
+        "Give the case that it belongs to with `--case`: the log commits to it.",
+    ),
+    "denied": (
+        "Policy does not allow this question.",
+        "Ask a custodian to look at the licence and the log.",
+    ),
+}
+"""Codes of the decision, in the order in which they are looked for: the first that fits is given."""
+
+GATE: dict[str, tuple[str, str]] = {
+    "unknown-measure": (
+        "There is no measure of that name.",
+        "`passersby measures` shows the catalogue.",
+    ),
+    "bad-filter": (
+        "The filter is not on the closed list of filters.",
+        "Filters choose hours, weekdays and parts of the day; none chooses devices.",
+    ),
+    "bad-grain": (
+        "This measure cannot be given for that grain of time.",
+        "`passersby measures` shows the grains of each; choose one with `--every`.",
+    ),
+    "bad-period": (
+        "The period is not a week, a day, or a range of either of at most 53 weeks.",
+        "Write `--period 2026-W20`, `2026-05-12` or `2026-W20..2026-W22`.",
+    ),
+    "bad-case": (
+        "The case is no reference: it is longer than 200 characters or holds something else than text.",
+        "Give a short one with `--case`, such as a file number.",
+    ),
+    "bad-area": (
+        "The area cannot be given at this resolution.",
+        "Its cells must not be finer than `--resolution`, and at most 2,000,000; ask coarser or smaller.",
+    ),
+    "question-too-large": (
+        "The question has more cells and buckets of time than can be answered at once.",
+        "Ask for a coarser grain, a shorter period or a smaller area.",
+    ),
+    "bad-resolution": (
+        "There is no such resolution for this measure.",
+        "`passersby measures` shows the resolutions of each.",
+    ),
+    "period-open": (PeriodOpen().message, PeriodOpen().next_step),
+    "budget-spent": (BudgetSpent().message, BudgetSpent().next_step),
+    "device-level-request": (
+        "There is no function that names, lists or follows devices.",
+        "Ask for a statistic: `passersby measures`. This request was logged and is counted.",
+    ),
+    "release-withdrawn": (
+        "The stored answer was withdrawn from service.",
+        "A place in its area was declared sensitive since; ask for an area without it.",
+    ),
+}
+"""Codes of the gate's own checks."""
+
+ACCOUNTS: dict[str, tuple[str, str]] = {"role-missing": ROLE_MISSING}
+"""Codes of commands that a person signs."""
+
+REFUSALS: dict[str, tuple[str, str]] = DECISION | GATE | ACCOUNTS
+"""Every code with its message and its next step."""
+
+
+def refusal(code: str) -> Refusal:
+    """Return the refusal of a code; the caller raises it.
+
+    Raises:
+        ValueError: there is no such code (a programming error).
+    """
+    if code == "period-open":
+        return PeriodOpen()
+    if code == "budget-spent":
+        return BudgetSpent()
+    if code not in REFUSALS:
+        msg = f"there is no refusal {code!r}"
+        raise ValueError(msg)
+    return Refusal(code, *REFUSALS[code])
+
+
+def markdown() -> str:
+    """Return the reference page of all refusals."""
+    parts = [
+        "# Refusals",
+        "",
+        "Every refusal has a code and one constant text. The text depends on the code alone: whatever is in",
+        "the data, an analyst reads the same words. A refusal costs no budget, is logged, and ends the",
+        "command with exit code 5. `python -m passersby.policy.refusals` prints this page.",
+    ]
+    for title, intro, table in (
+        (
+            "The decision",
+            "Policy is asked before anything is read. Of several reasons the first in this order is given.",
+            DECISION,
+        ),
+        ("The gate", "What the gate checks beside policy.", GATE),
+        ("Accounts", "Commands that a person signs with a key.", ACCOUNTS),
+    ):
+        rows = [f"| `{code}` | {message} | {step} |" for code, (message, step) in table.items()]
+        head = ["| code | what you read | what you can do |", "|---|---|---|"]
+        parts += ["", f"## {title}", "", intro, "", *head, *rows]
+    return "\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())

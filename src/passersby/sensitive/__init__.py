@@ -1,0 +1,1 @@
+"""Places where pings are never stored, used or disclosed: lists, their cells and the exact test."""

@@ -1,0 +1,201 @@
+"""Lists of sensitive places as arrays: read from GeoJSON (RFC 7946) or CSV, kept as Parquet.
+
+A place is a point or one polygon. Its outline is a run of edges; a point is one edge without length.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import shapely
+from shapely.geometry import shape
+
+from passersby.errors import BadRecord, UnreadableFile, WrongSchema
+
+_LATITUDE = ("lat", "latitude")
+_LONGITUDE = ("lon", "lng", "longitude")
+_CATEGORY = ("category", "type", "facility_type", "amenity")
+_NAME = ("name",)
+_KINDS = ("Point", "MultiPoint", "Polygon", "MultiPolygon")
+_STORED = pa.schema(
+    [
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("category", pa.string(), nullable=False),
+        pa.field("solid", pa.bool_(), nullable=False),
+        pa.field("edges", pa.large_list(pa.float64()), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Places of one or more lists; all arrays are read-only by convention.
+
+    `edges` is float64 [m, 4]: longitude and latitude of both ends, degrees. Place i owns the edges
+    `first[i]:first[i + 1]`; `solid[i]` says that they enclose it (a polygon).
+    """
+
+    names: tuple[str, ...]
+    categories: tuple[str, ...]
+    solid: npt.NDArray[np.bool_]
+    first: npt.NDArray[np.int64]
+    edges: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[str, str, bool, npt.NDArray[np.float64]]]) -> Places:
+        """Return the places of (name, category, solid, edges [n, 4]) rows."""
+        kept = list(rows)
+        sizes = np.array([0, *(len(row[3]) for row in kept)], dtype=np.int64)
+        edges = np.concatenate([row[3] for row in kept]) if kept else np.empty((0, 4))
+        return cls(
+            names=tuple(row[0] for row in kept),
+            categories=tuple(row[1] for row in kept),
+            solid=np.array([row[2] for row in kept], dtype=np.bool_),
+            first=np.cumsum(sizes),
+            edges=np.ascontiguousarray(edges, dtype=np.float64),
+        )
+
+    def rows(self) -> Iterator[tuple[str, str, bool, npt.NDArray[np.float64]]]:
+        """Yield (name, category, solid, edges) of each place."""
+        for i, name in enumerate(self.names):
+            part = self.edges[self.first[i] : self.first[i + 1]]
+            yield name, self.categories[i], bool(self.solid[i]), part
+
+    def to_table(self) -> pa.Table:
+        """Return the places as an Arrow table, one row a place."""
+        rows = [
+            {"name": name, "category": category, "solid": solid, "edges": edges.ravel()}
+            for name, category, solid, edges in self.rows()
+        ]
+        return pa.Table.from_pylist(rows, schema=_STORED)
+
+
+def merge(parts: Iterable[Places]) -> Places:
+    """Return the places of several lists as one."""
+    return Places.of(row for part in parts for row in part.rows())
+
+
+def stored(path: Path) -> Places:
+    """Return the places of a Parquet file written from `Places.to_table`."""
+    table = pq.read_table(path, schema=_STORED)
+    return Places.of(
+        (row["name"], row["category"], row["solid"], np.array(row["edges"], dtype=np.float64).reshape(-1, 4))
+        for row in table.to_pylist()
+    )
+
+
+def read(path: Path) -> Places:
+    """Return the places of a GeoJSON or CSV file, told apart by content.
+
+    Raises:
+        UnreadableFile: the file cannot be opened or is neither JSON nor UTF-8 text.
+        WrongSchema: a CSV lacks coordinates or categories.
+        BadRecord: a place is not valid; the message names its number in the file.
+    """
+    try:
+        data = path.read_bytes()
+        text = data.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        msg = "The list of places cannot be read as text."
+        raise UnreadableFile(msg, "Give a GeoJSON or CSV file in UTF-8.") from None
+    found = _geojson(text) if text.lstrip().startswith("{") else _csv(text.encode())
+    if not len(found):
+        msg = "The list holds no place."
+        raise BadRecord(msg, "Give a file with at least one place.")
+    return found
+
+
+def _geojson(text: str) -> Places:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        msg = "The list of places is not valid JSON."
+        raise BadRecord(msg, "Give a GeoJSON FeatureCollection (RFC 7946).") from None
+    features = document.get("features") if document.get("type") == "FeatureCollection" else [document]
+    if not isinstance(features, list):
+        msg = "The list of places has no features."
+        raise BadRecord(msg, "Give a GeoJSON FeatureCollection (RFC 7946).")
+    return Places.of(row for number, item in enumerate(features, 1) for row in _feature(item, number))
+
+
+def _feature(
+    item: Mapping[str, Any], number: int
+) -> Iterator[tuple[str, str, bool, npt.NDArray[np.float64]]]:
+    bad = BadRecord(
+        f"Place {number} of the list is not a valid point or polygon.",
+        "Write [longitude, latitude] in degrees; split what crosses the antimeridian (RFC 7946).",
+    )
+    geometry = item.get("geometry") if isinstance(item, Mapping) else None
+    if not isinstance(geometry, Mapping) or geometry.get("type") not in _KINDS:
+        raise bad
+    properties = item.get("properties") or {}
+    name, category = str(properties.get("name") or ""), properties.get("category")
+    if not isinstance(category, str) or not category:
+        msg = f"Place {number} of the list has no category."
+        raise BadRecord(msg, "Give each feature the property `category`.")
+    try:
+        parsed = shapely.force_2d(shape(geometry))
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, shapely.errors.ShapelyError):
+        raise bad from None
+    if parsed.is_empty or not _on_globe(shapely.get_coordinates(parsed)):
+        raise bad
+    # Rings that overlap or touch themselves are read as the union of what they enclose: more is
+    # suppressed, never less.
+    whole = parsed if parsed.is_valid else shapely.make_valid(parsed, method="structure", keep_collapsed=True)
+    for part in shapely.get_parts(whole):
+        yield name, category, part.geom_type == "Polygon", _edges(part)
+
+
+def _edges(part: Any) -> npt.NDArray[np.float64]:  # noqa: ANN401  (a shapely geometry; shapely has no types)
+    if part.geom_type == "Point":
+        return np.array([[part.x, part.y, part.x, part.y]])
+    lines = shapely.get_rings(part) if part.geom_type == "Polygon" else shapely.get_parts(part)
+    pieces = [shapely.get_coordinates(line) for line in lines]
+    return np.concatenate([np.hstack([piece[:-1], piece[1:]]) for piece in pieces])
+
+
+def _on_globe(lonlat: npt.NDArray[np.float64]) -> bool:
+    return bool(np.all(np.abs(lonlat[:, 0]) <= 180) and np.all(np.abs(lonlat[:, 1]) <= 90))
+
+
+def _csv(data: bytes) -> Places:
+    try:
+        frame = pl.read_csv(data, infer_schema=False)
+    except pl.exceptions.PolarsError:
+        msg = "The list of places is not a valid CSV."
+        raise BadRecord(msg, "Give a CSV with a header: lat, lon, name, category.") from None
+    frame = frame.rename({c: c.strip().lower() for c in frame.columns})
+    columns = [_column(frame, names) for names in (_LONGITUDE, _LATITUDE, _CATEGORY)]
+    name = next((c for c in _NAME if c in frame.columns), None)
+    lonlat = frame.select(
+        pl.col(columns[:2]).str.strip_chars().cast(pl.Float64, strict=False).fill_null(np.nan)
+    )
+    numbers = lonlat.to_numpy()
+    wrong = ~((np.abs(numbers[:, 0]) <= 180) & (np.abs(numbers[:, 1]) <= 90))
+    wrong |= (frame[columns[2]].fill_null("") == "").to_numpy()
+    if wrong.any():
+        msg = f"Line {int(np.flatnonzero(wrong)[0]) + 2} of the list is not a valid place."
+        raise BadRecord(msg, "Give each line a latitude and a longitude in degrees and a category.")
+    named = frame[name].fill_null("").to_list() if name else [""] * len(frame)
+    points = np.hstack([numbers, numbers])[:, None, :]
+    return Places.of(zip(named, frame[columns[2]].to_list(), [False] * len(frame), points, strict=True))
+
+
+def _column(frame: pl.DataFrame, names: tuple[str, ...]) -> str:
+    for name in names:
+        if name in frame.columns:
+            return name
+    msg = f"The list of places has no column {' or '.join(names)}."
+    raise WrongSchema(msg, "Give a CSV with a header: lat, lon, name, category.")

@@ -1,0 +1,1 @@
+"""Suppliers: their contracts, their assessments, and whether data of theirs may be taken now."""

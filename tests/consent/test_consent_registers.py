@@ -1,0 +1,156 @@
+"""Registers in a deployment: hashed at once, versioned, and right about who consented when."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from passersby.consent.registers import NEVER, ConsentRegisters, Register, _latest_events
+from passersby.errors import BadRecord
+from passersby.keys.pseudonym import pseudonyms
+from passersby.store.database import Database
+from passersby.store.tables import LogEntry
+
+NOW = 1_780_000_000
+T = 1_700_000_000
+
+
+def load(
+    registers: ConsentRegisters, tmp_path: Path, *rows: str, now: int = NOW, supplier: str = "acme"
+) -> int:
+    path = tmp_path / "consent.csv"
+    path.write_text("id,given_at,state,withdrawn_at,expires_at\n" + "".join(f"{row}\n" for row in rows))
+    return registers.load(
+        path, supplier=supplier, normalise=lambda ids: ids.str.to_lowercase(), now=now
+    ).version
+
+
+def since(registers: ConsentRegisters, *ids: str, now: int = NOW, number: int = 1) -> list[int]:
+    register = registers.current(number, now=now)
+    assert register is not None
+    return [int(t) for t in register.given(pseudonyms(list(ids), registers.key()))]
+
+
+def test_who_consented_since_when(registers: ConsentRegisters, tmp_path: Path) -> None:
+    load(
+        registers, tmp_path, f"A,{T},given,,", f"b,{T},refused,,", f"c,{T},given,{T + 9},", f"d,{T},expired,,"
+    )
+    assert since(registers, "a", "b", "c", "d", "e") == [T, NEVER, NEVER, NEVER, NEVER]
+
+
+def test_a_consent_ends_when_it_expires(registers: ConsentRegisters, tmp_path: Path) -> None:
+    load(registers, tmp_path, f"a,{T},given,,{NOW}")
+    assert since(registers, "a", now=NOW - 1) == [T]
+    assert since(registers, "a", now=NOW) == [NEVER]
+
+
+def test_a_new_register_replaces_the_one_before(registers: ConsentRegisters, tmp_path: Path) -> None:
+    assert load(registers, tmp_path, f"a,{T},given,,", f"b,{T},given,,") == 1
+    assert load(registers, tmp_path, f"b,{T + 5},given,,") == 2
+    assert since(registers, "a", "b") == [NEVER, T + 5]
+
+
+def test_the_same_file_again_is_no_new_version(registers: ConsentRegisters, tmp_path: Path) -> None:
+    assert load(registers, tmp_path, f"a,{T},given,,") == 1
+    assert load(registers, tmp_path, f"a,{T},given,,") == 1
+
+
+def test_registers_of_suppliers_are_apart(registers: ConsentRegisters, tmp_path: Path) -> None:
+    load(registers, tmp_path, f"a,{T},given,,")
+    assert registers.current(2, now=NOW) is None
+    load(registers, tmp_path, f"b,{T},given,,", supplier="other")
+    assert since(registers, "a", "b", number=2) == [NEVER, T]
+
+
+def test_a_bad_file_leaves_the_register_in_force(registers: ConsentRegisters, tmp_path: Path) -> None:
+    load(registers, tmp_path, f"a,{T},given,,")
+    with pytest.raises(BadRecord):
+        load(registers, tmp_path, f"a,{T},given,,", f"b,{T},maybe,,")
+    assert since(registers, "a") == [T]
+
+
+def test_an_empty_register_is_refused(registers: ConsentRegisters, tmp_path: Path) -> None:
+    with pytest.raises(BadRecord, match="no record"):
+        load(registers, tmp_path)
+
+
+def test_no_id_reaches_the_disk(registers: ConsentRegisters, tmp_path: Path) -> None:
+    load(registers, tmp_path, f"very-unusual-identifier,{T},given,,")
+    (tmp_path / "consent.csv").unlink()
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files
+    assert not any(b"very-unusual" in path.read_bytes() for path in files)
+    for path in files:
+        if path.suffix == ".parquet":
+            assert path.stat().st_mode & 0o077 == 0
+            assert pl.read_parquet(path).schema["id_hash"] == pl.Int64
+            assert "id" not in pl.read_parquet(path).columns
+
+
+def test_the_log_names_supplier_and_version(
+    registers: ConsentRegisters, tmp_path: Path, database: Database
+) -> None:
+    load(registers, tmp_path, f"a,{T},given,,")
+    with database.read() as session:
+        (body,) = session.scalars(select(LogEntry.body)).all()
+    entry = json.loads(body)
+    assert len(entry.pop("_sd")) == 2
+    assert entry == {"kind": "consent.loaded", "time": NOW, "supplier": "acme", "version": 1}
+
+
+RECORDS = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(T, T + 5), st.booleans(), st.none() | st.integers(T, T + 5)),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(records=RECORDS)
+@settings(max_examples=200)
+def test_of_several_records_the_latest_event_counts_and_a_tie_forbids(
+    records: list[tuple[int, int, bool, int | None]],
+) -> None:
+    frame = pl.DataFrame(
+        records,
+        schema={"id_hash": pl.Int64, "given_at": pl.Int64, "permits": pl.Boolean, "withdrawn_at": pl.Int64},
+        orient="row",
+    )
+    kept = {row["id_hash"]: row for row in _latest_events(frame).to_dicts()}
+    assert set(kept) == {record[0] for record in records}
+    for who, row in kept.items():
+        events = [
+            (max(given_at, withdrawn or 0), not permits or withdrawn is not None)
+            for key, given_at, permits, withdrawn in records
+            if key == who
+        ]
+        assert (not row["permits"] or row["withdrawn_at"] is not None) == max(events)[1]
+
+
+@given(known=st.sets(st.integers(-(2**63), 2**63 - 1)), asked=st.lists(st.integers(-(2**63), 2**63 - 1)))
+def test_look_up_finds_exactly_what_is_there(known: set[int], asked: list[int]) -> None:
+    hashes = np.array(sorted(known), dtype=np.int64)
+    register = Register(hashes, np.arange(len(hashes), dtype=np.int64))
+    every = [*asked, *known]
+    expected = {value: index for index, value in enumerate(sorted(known))}
+    assert register.given(np.array(every, dtype=np.int64)).tolist() == [expected.get(v, NEVER) for v in every]
+
+
+def test_a_million_look_ups_take_less_than_a_second_of_work() -> None:
+    rng = np.random.default_rng(1)
+    hashes = np.unique(rng.integers(-(2**63), 2**63 - 1, 1_000_000))
+    register = Register(hashes, np.zeros(len(hashes), dtype=np.int64))
+    asked = rng.choice(hashes, 1_000_000)
+    taken = []
+    for _ in range(3):
+        begun = time.process_time()
+        assert register.given(asked).sum() == 0
+        taken.append(time.process_time() - begun)
+    assert min(taken) < 1
