@@ -1,0 +1,1 @@
+"""Takes suppliers' files into the lake, whole or not at all."""

@@ -1,0 +1,200 @@
+"""Cuts a block of delimited text into the fields that a schema wants; one line is one row.
+
+The quoting is RFC 4180's, with one difference: a quoted field may not contain a line break. A line
+whose quotes do not pair up, or that has too many or too few fields, is a bad line by itself, so that a
+stray quote never swallows the lines after it. Wanted fields become Arrow string views that point into
+the block: nothing is copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from passersby.sources.kernels import Bytes, Flags, Ints, Words, compiled, inlined
+
+_QUOTE, _NEWLINE = ord('"'), ord("\n")
+_OK, _ESCAPED, _BROKEN = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The wanted fields of a block.
+
+    `frame` has one text column for each wanted field and `line` (the offset of the row's line in the
+    block, from 0); `bad` holds the offsets of lines that are no row; blank lines are in neither.
+    """
+
+    frame: pl.DataFrame
+    bad: Ints
+
+
+def cut(
+    block: bytes, lines: int, delimiter: str, wanted: Mapping[str, int], width: int, *, quote: bool
+) -> Fields:
+    """Return the `wanted` fields (name -> position) of a block of `lines` lines, each of `width` fields.
+
+    The block ends with a line break.
+    """
+    slots = np.full(width, -1, dtype=np.int64)
+    slots[list(wanted.values())] = np.arange(len(wanted))
+    views = np.empty((len(wanted), lines, 4), dtype=np.uint32)
+    escaped = np.zeros((len(wanted), lines), dtype=np.uint8)
+    sorted_out = np.empty((2, lines), dtype=np.int64)
+    quote = quote and b'"' in block
+    form = np.array([ord(delimiter), quote, not block.isascii()], dtype=np.int64)
+    rows, broken = _cut(np.frombuffer(block, np.uint8), form, slots, views, escaped, sorted_out)
+    text = pa.py_buffer(block)
+    columns = [
+        _column(name, views[slot, :rows], escaped[slot, :rows], text) for slot, name in enumerate(wanted)
+    ]
+    return Fields(pl.DataFrame([*columns, pl.Series("line", sorted_out[0, :rows])]), sorted_out[1, :broken])
+
+
+def _column(name: str, views: Words, escaped: Flags, text: pa.Buffer) -> pl.Series:
+    array = pa.Array.from_buffers(pa.string_view(), len(views), [None, pa.py_buffer(views), text])
+    column = pl.Series(name, array, dtype=pl.String)
+    if escaped.any():
+        plain = column.str.replace_all('""', '"', literal=True)
+        column = plain.zip_with(pl.Series(escaped.astype(np.bool_)), column)
+    return column
+
+
+@compiled
+def _cut(text: Bytes, form: Ints, slots: Ints, views: Words, escaped: Flags, lines: Ints) -> tuple[int, int]:
+    """Fill `views` and `escaped`, and `lines` with those of rows and of bad lines; return how many.
+
+    `form` is the delimiter, whether quotes count, and whether to check for UTF-8.
+    """
+    at = line = rows = broken = 0
+    while at < len(text):
+        first = at
+        at, fields = _row(text, at, form, slots, views[:, rows], escaped[:, rows])
+        if fields == len(slots):
+            lines[0, rows] = line
+            rows += 1
+        elif not _is_blank(text, first, at):
+            lines[1, broken] = line
+            broken += 1
+        at += 1
+        line += 1
+    return rows, broken
+
+
+@inlined
+def _row(text: Bytes, at: int, form: Ints, slots: Ints, views: Words, escaped: Flags) -> tuple[int, int]:
+    """Read one line; return where it ends and its number of fields, -1 where it is broken."""
+    delimiter, quote, check_utf8 = form
+    field, state, stray = 0, _OK, 0
+    while True:
+        if quote and text[at] == _QUOTE:
+            begin, end, at, state = _quoted(text, at + 1, delimiter)
+        else:
+            begin, end, at, state = _plain(text, at, delimiter)
+            if quote:
+                for i in range(begin, end):
+                    stray += text[i] == _QUOTE
+        if field < len(slots) and slots[field] >= 0 and state != _BROKEN:
+            if check_utf8 and not _is_utf8(text, begin, end):
+                state = _BROKEN
+            else:
+                _put(views[slots[field]], text, begin, end)
+                escaped[slots[field]] = state
+        field += 1
+        if state == _BROKEN or text[at] == _NEWLINE:
+            break
+        at += 1
+    while text[at] != _NEWLINE:
+        at += 1
+    return at, (-1 if state == _BROKEN or stray % 2 else field)
+
+
+@inlined
+def _plain(text: Bytes, at: int, delimiter: int) -> tuple[int, int, int, int]:
+    """Return an unquoted field's trimmed begin and end, the place after it, and its state."""
+    begin = at
+    while text[at] != delimiter and text[at] != _NEWLINE:
+        at += 1
+    begin, end = _trimmed(text, begin, at)
+    return begin, end, at, _OK
+
+
+@compiled
+def _quoted(text: Bytes, at: int, delimiter: int) -> tuple[int, int, int, int]:
+    """Return the same of a quoted field; `at` is behind its opening quote."""
+    begin, state = at, _OK
+    while text[at] != _NEWLINE:
+        if text[at] == _QUOTE:
+            if text[at + 1] != _QUOTE:
+                break
+            state = _ESCAPED
+            at += 1
+        at += 1
+    if text[at] == _NEWLINE:
+        return begin, at, at, _BROKEN
+    inner, end = _trimmed(text, begin, at)
+    at += 1
+    while text[at] == 32 or text[at] == 13:
+        at += 1
+    if text[at] != delimiter and text[at] != _NEWLINE:
+        state = _BROKEN
+    return inner, end, at, state
+
+
+@inlined
+def _trimmed(text: Bytes, begin: int, end: int) -> tuple[int, int]:
+    """Leave out blanks, tabs and carriage returns at both ends."""
+    while begin < end and (text[begin] == 32 or text[begin] == 9 or text[begin] == 13):
+        begin += 1
+    while end > begin and (text[end - 1] == 32 or text[end - 1] == 9 or text[end - 1] == 13):
+        end -= 1
+    return begin, end
+
+
+@compiled
+def _is_blank(text: Bytes, begin: int, end: int) -> bool:
+    begin, end = _trimmed(text, begin, end)
+    return begin == end
+
+
+@inlined
+def _put(view: Words, text: Bytes, begin: int, end: int) -> None:
+    """Write one Arrow string view (Columnar Format 1.4, variable-size binary view layout)."""
+    size = end - begin
+    inline = size if size <= 12 else 4
+    low, high = np.uint64(0), np.uint32(0)
+    for i in range(begin + min(inline, 8) - 1, begin - 1, -1):
+        low = (low << np.uint64(8)) | np.uint64(text[i])
+    for i in range(begin + inline - 1, begin + 7, -1):
+        high = (high << np.uint32(8)) | np.uint32(text[i])
+    view[0] = size
+    view[1] = np.uint32(low)
+    view[2] = np.uint32(low >> np.uint64(32))
+    view[3] = high if size <= 12 else begin
+
+
+@compiled
+def _is_utf8(text: Bytes, begin: int, end: int) -> bool:
+    """Tell whether a field is well-formed UTF-8 (Unicode 15, table 3-7)."""
+    at = begin
+    while at < end:
+        lead = text[at]
+        if lead < 0x80:
+            at += 1
+            continue
+        size = 2 if 0xC2 <= lead <= 0xDF else 3 if 0xE0 <= lead <= 0xEF else 4 if 0xF0 <= lead <= 0xF4 else 0
+        if size == 0 or at + size > end:
+            return False
+        low = 0xA0 if lead == 0xE0 else 0x90 if lead == 0xF0 else 0x80
+        high = 0x9F if lead == 0xED else 0x8F if lead == 0xF4 else 0xBF
+        if text[at + 1] < low or text[at + 1] > high:
+            return False
+        for i in range(2, size):
+            if text[at + i] < 0x80 or text[at + i] > 0xBF:
+                return False
+        at += size
+    return True

@@ -1,0 +1,474 @@
+"""Each bad row, and each bad file, with what becomes of it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+from passersby.errors import InputError, UnreadableFile, WrongSchema
+from passersby.sources.checks import REASONS
+from passersby.sources.opening import fingerprint
+from passersby.sources.read import Limits, read
+from passersby.sources.schema import load, parse
+
+NOW = 1_780_000_000
+T = 1_779_000_000
+HEAD = "id,time,latitude,longitude,accuracy"
+GOOD = f"device-1,{T},52.52,13.405,12"
+ZERO = "00000000-0000-0000-0000-000000000000"
+
+Put = Callable[..., Path]
+Reading = Callable[..., Any]
+
+ROWS = {
+    f"a,{T},52.52,13.405": "bad-line",
+    f"a,{T},52.52,13.405,12,more": "bad-line",
+    f'a,{T},52.52,13.405,"12': "bad-line",
+    f'"a,{T},52.52,13.405,12': "bad-line",
+    HEAD: "bad-line",
+    f"a,{T},,13.405,12": "bad-coordinates",
+    f"a,{T},52.52,east,12": "bad-coordinates",
+    f"a,{T},nan,13.405,12": "bad-coordinates",
+    f"a,{T},52.52,inf,12": "bad-coordinates",
+    f"a,{T},90.00001,13.405,12": "latitude-range",
+    f"a,{T},-91,13.405,12": "latitude-range",
+    f"a,{T},52.52,180.00001,12": "longitude-range",
+    f"a,{T},52.52,-181,12": "longitude-range",
+    f"a,{T},0,0,12": "null-island",
+    f"a,{T},0.0000049,-0.0000049,12": "null-island",
+    "a,,52.52,13.405,12": "bad-time",
+    "a,yesterday,52.52,13.405,12": "bad-time",
+    "a,946684799,52.52,13.405,12": "time-range",
+    f"a,{NOW + 86_401},52.52,13.405,12": "time-range",
+    f",{T},52.52,13.405,12": "missing-id",
+    f"NULL,{T},52.52,13.405,12": "missing-id",
+    f"{'a' * 129},{T},52.52,13.405,12": "bad-id",
+    f"a\x07b,{T},52.52,13.405,12": "bad-id",
+    f"{ZERO},{T},52.52,13.405,12": "opt-out",
+    f"a,{T},52.52,13.405,10000.5": "accuracy-range",
+    f"a,{T},52.52,13.405,inf": "accuracy-range",
+}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_bad_row_is_rejected_with_its_reason_and_line(row: str, put: Put, reading: Reading) -> None:
+    found = reading(put([HEAD, GOOD, row, GOOD]), "simple")
+    assert found.rejected == {ROWS[row]: 1}
+    assert found.examples == {ROWS[row]: [3]}
+    assert found.frame["line"].to_list() == [2, 4]
+
+
+def test_a_row_at_each_bound_is_taken(put: Put, reading: Reading) -> None:
+    rows = [
+        "a,946684800,90,180,0",
+        f"a,{NOW + 86_400},-90,-180,10000",
+        f"a,{T},0,0.00001,1",
+        f"{'a' * 128},{T},0.00001,0,1",
+    ]
+    assert reading(put([HEAD, *rows]), "simple").rejected == {}
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "expected"), [("-1", None), ("nan", None), ("", None), ("x", None), ("0", 0), ("3.01", 4)]
+)
+def test_a_bad_accuracy_is_unknown_and_a_good_one_rounded_up(
+    accuracy: str, expected: int | None, put: Put, reading: Reading
+) -> None:
+    found = reading(put([HEAD, f"a,{T},1,2,{accuracy}"]), "simple")
+    assert found.frame["accuracy_m"].to_list() == [expected]
+
+
+def test_the_limit_of_accuracy_can_be_set(put: Put, reading: Reading) -> None:
+    path = put([HEAD, f"a,{T},1,2,200", f"a,{T},1,2,201"])
+    assert reading(path, "simple", max_accuracy_m=200).rejected == {"accuracy-range": 1}
+
+
+def test_a_row_has_the_first_of_its_reasons(put: Put, reading: Reading) -> None:
+    wrong = ["", "", "", "99999"]  # id, time, latitude and accuracy are wrong: coordinates come first
+    found = reading(put([HEAD, ",".join([*wrong[:3], "1", wrong[3]])]), "simple")
+    assert found.rejected == {"bad-coordinates": 1}
+    assert next(iter(REASONS)) == "bad-line"
+    found = reading(put([HEAD, f"{ZERO},{T},1,2,99999"]), "simple")
+    assert found.rejected == {"opt-out": 1}
+
+
+FLAGGED = """
+name = "flagged"
+description = "x"
+[columns]
+id = "id"
+id_type = "kind"
+time = "time"
+latitude = "lat"
+longitude = "lon"
+opt_out = "lmt"
+consent = "tcf"
+[time]
+unit = "s"
+[id]
+types = ["IDFA"]
+[opt_out]
+values = ["1", "TRUE"]
+"""
+
+
+def test_flags_types_and_consent(put: Put, reading: Reading) -> None:
+    rows = [
+        f"a,idfa,{T},1,2,1,x",
+        f"b,IDFA,{T},1,2,True,x",
+        f"c,hem,{T},1,2,0,x",
+        f"d,,{T},1,2,0,x",
+        f'e,IDFA,{T},1,2,0,"{{""given"": ""yes"", ""by"": 1}}"',
+        f"f,idfa,{T},1,2,,",
+    ]
+    found = reading(put(["id,kind,time,lat,lon,lmt,tcf", *rows]), parse(FLAGGED, "x"))
+    assert found.rejected == {"opt-out": 2, "bad-id": 2}
+    assert found.frame.select("id", "consent", "opt_out").rows() == [
+        ("e", '{"given": "yes", "by": 1}', False),
+        ("f", None, False),
+    ]
+
+
+@pytest.mark.parametrize("missing", ["tcf", "lmt", "kind"])
+def test_a_declared_column_for_consent_or_opt_out_must_be_there(missing: str, put: Put) -> None:
+    head = ["id", "kind", "time", "lat", "lon", "lmt", "tcf"]
+    head.remove(missing)
+    with pytest.raises(WrongSchema, match=f"`{missing}`"):
+        list(read(put([",".join(head), "a,b,c,d,e,f"]), parse(FLAGGED, "x"), limits=Limits(NOW)))
+
+
+@pytest.mark.parametrize("compression", ["", "gzip", "zstd"])
+def test_only_the_broken_line_deep_in_a_file_is_lost(compression: str, put: Put, reading: Reading) -> None:
+    lines = [HEAD, *[GOOD] * 50_000]
+    lines[40_000] = "a broken line"
+    found = reading(put(lines, compression), "simple", block_bytes=100_000, batch_rows=7_000)
+    assert found.read == 50_000
+    assert found.examples == {"bad-line": [40_001]}
+    assert found.frame["line"].to_list() == [n for n in range(2, 50_002) if n != 40_001]
+    assert found.batches == 7
+
+
+@pytest.mark.slow
+def test_a_broken_five_millionth_line_is_found_by_its_number(put: Put, reading: Reading) -> None:
+    data = (HEAD + "\n" + (GOOD + "\n") * 4_999_998 + "broken\n" + (GOOD + "\n") * 10).encode()
+    found = reading(put(data, "zstd"), "simple")
+    assert found.examples == {"bad-line": [5_000_000]}
+    assert found.frame.height == 5_000_008
+
+
+def test_lines_shorter_than_expected_do_not_break_the_reader(put: Put, reading: Reading) -> None:
+    found = reading(put((HEAD + "\n" + GOOD + "\n").encode() + b",\n" * 1_500_000), "simple")
+    assert (found.frame.height, found.rejected) == (1, {"bad-line": 1_500_000})
+
+
+def test_a_line_break_in_quotes_is_two_bad_lines(put: Put, reading: Reading) -> None:
+    found = reading(put([HEAD, GOOD, f'"a\nb",{T},1,2,3', GOOD]), "simple")
+    assert (found.frame.height, found.examples) == (2, {"bad-line": [3, 4]})
+
+
+def test_blank_lines_are_no_rows_but_count_as_lines(put: Put, reading: Reading) -> None:
+    found = reading(put(["", HEAD, "", GOOD, "", "  ", GOOD, ""]), "simple")
+    assert (found.read, found.frame["line"].to_list()) == (2, [4, 7])
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_every_way_of_ending_lines(end: str, put: Put, reading: Reading) -> None:
+    between = end or "\n"
+    found = reading(put(b"\xef\xbb\xbf" + (between.join([HEAD, GOOD, GOOD]) + end).encode()), "simple")
+    assert (found.frame.height, found.frame["accuracy_m"].to_list()) == (2, [12, 12])
+
+
+def test_a_header_alone_is_an_empty_delivery(put: Put, reading: Reading) -> None:
+    assert reading(put([HEAD]), "simple").read == 0
+
+
+def test_rejections_are_the_same_whatever_the_blocks(put: Put, reading: Reading) -> None:
+    path = put([HEAD, *(row for bad in ROWS for row in (GOOD, bad, GOOD))])
+    whole, small = reading(path, "simple"), reading(path, "simple", block_bytes=200, batch_rows=1)
+    assert (whole.rejected, whole.read) == (small.rejected, small.read)
+    assert whole.frame.equals(small.frame)
+    assert sum(whole.rejected.values()) == len(ROWS)
+
+
+# NDJSON
+
+
+def record(**change: Any) -> str:
+    return json.dumps({"id": "device-1", "time": T, "latitude": 52.52, "longitude": 13.405} | change)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"id": "a", "time":',
+        "[1, 2]",
+        "null",
+        "text",
+        "{}",
+        '{"error": "footer"}',
+        record() + record(),
+        '{"id": NaN}',
+    ],
+)
+def test_a_line_that_is_no_record_is_a_bad_line(line: str, put: Put, reading: Reading) -> None:
+    found = reading(put([record(), line, "", record()]), "simple")
+    assert found.examples == {"bad-line": [2]}
+    assert found.frame["line"].to_list() == [1, 4]
+
+
+def test_broken_lines_among_many_records(put: Put, reading: Reading) -> None:
+    lines = [record(id=f"d{n}") for n in range(5000)]
+    for n in (0, 17, 3000, 4999):
+        lines[n] = lines[n][:-5]
+    found = reading(put(lines, "gzip"), "simple", block_bytes=50_000)
+    assert found.examples["bad-line"] == [1, 18, 3001, 5000]
+    assert found.frame["id"].to_list() == [f"d{n}" for n in range(5000) if n not in {0, 17, 3000, 4999}]
+
+
+def test_a_file_of_broken_records_only_has_no_rows(put: Put, reading: Reading) -> None:
+    found = reading(put([record(), *["{"] * 30]), "simple", block_bytes=200)
+    assert (found.frame.height, found.rejected) == (1, {"bad-line": 30})
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"latitude": None}, "bad-coordinates"),
+        ({"latitude": "x"}, "bad-coordinates"),
+        ({"latitude": [1]}, "bad-coordinates"),
+        ({"latitude": 91}, "latitude-range"),
+        ({"time": {"s": 1}}, "bad-time"),
+        ({"id": None}, "missing-id"),
+        ({"id": "  "}, "missing-id"),
+        ({"id": "\ud800"}, "bad-id"),
+    ],
+)
+def test_a_bad_record_has_its_reason(change: dict[str, Any], reason: str, put: Put, reading: Reading) -> None:
+    assert reading(put([record(), record(**change)]), "simple").rejected == {reason: 1}
+
+
+def test_numbers_as_texts_are_numbers(put: Put, reading: Reading) -> None:
+    found = reading(put([record(time=str(T), latitude="52.52", accuracy="7")]), "simple")
+    assert found.frame.select("t", "lat", "accuracy_m").rows() == [(T, 52.52, 7)]
+
+
+# Files
+
+
+def table(**change: Any) -> pl.DataFrame:
+    return pl.DataFrame({"id": ["a"], "time": [T], "latitude": [1.0], "longitude": [2.0]} | change)
+
+
+def parquet(frame: pl.DataFrame) -> bytes:
+    out = io.BytesIO()
+    frame.write_parquet(out)
+    return out.getvalue()
+
+
+LONG = "\n".join(
+    [HEAD, *(f"device-{n * 7919 % 10_007},{T + n},52.{n},13.{n},12" for n in range(60_000))]
+).encode()
+
+
+def spoiled(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes(255 - byte for byte in data[at : at + 64]) + data[at + 64 :]
+
+
+PARQUET = parquet(pl.read_csv(LONG))
+FRAME = zstandard.ZstdCompressor(write_checksum=True).compress(LONG)
+BAD_FILES = {
+    "nothing": b"",
+    "blank": b" \n\n",
+    "empty gzip": gzip.compress(b""),
+    "truncated gzip": gzip.compress(LONG)[:-100],
+    "spoiled gzip": spoiled(gzip.compress(LONG), 200_000),
+    "truncated second member": gzip.compress(LONG) + gzip.compress(LONG)[:-100],
+    "gzip with a tail": gzip.compress(LONG) + b"tail",
+    "truncated zstd": FRAME[:-100],
+    "bad frame": spoiled(FRAME, 200_000),
+    "bad second frame": FRAME + b"not a frame",
+    "truncated Parquet": PARQUET[:-500],
+    "Parquet without a footer": PARQUET[:2000],
+    "spoiled Parquet page": spoiled(PARQUET, 3000),
+    "compressed Parquet": gzip.compress(PARQUET),
+    "ZIP": b"PK\x03\x04" + bytes(100),
+    "UTF-16": LONG[:1000].decode().encode("utf-16"),
+    "Avro": b"Obj\x01" + bytes(100),
+    "binary": bytes(range(256)),
+    "JSON array": b"[" + record().encode() + b"]",
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_a_bad_file_is_unreadable_and_says_so(kind: str, put: Put) -> None:
+    path = put(BAD_FILES[kind])
+    with pytest.raises(UnreadableFile, match="delivery") as error:
+        list(read(path, load("simple"), limits=Limits(NOW)))
+    assert error.value.next_step
+
+
+def test_a_missing_file_is_unreadable(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.csv", tmp_path):
+        with pytest.raises(UnreadableFile):
+            list(read(path, load("simple"), limits=Limits(NOW)))
+        with pytest.raises(UnreadableFile):
+            fingerprint(path)
+
+
+def test_a_line_longer_than_a_block_is_unreadable(put: Put) -> None:
+    path = put([HEAD, GOOD, "x" * 5000])
+    with pytest.raises(UnreadableFile, match="Line 3"):
+        list(read(path, load("simple"), limits=Limits(NOW, block_bytes=1000)))
+
+
+@pytest.mark.parametrize("kind", ["two gzip members", "two zstd frames", "skippable zstd frame"])
+def test_streams_in_parts_are_read_whole(kind: str, put: Put, reading: Reading) -> None:
+    rest = (GOOD + "\n").encode() * 3
+    data = {
+        "two gzip members": gzip.compress(LONG + b"\n") + gzip.compress(rest),
+        "two zstd frames": FRAME + zstandard.compress(b"\n" + rest),
+        "skippable zstd frame": b"\x50\x2a\x4d\x18\x04\0\0\0meta" + FRAME + zstandard.compress(b"\n" + rest),
+    }
+    assert reading(put(data[kind]), "simple").read == 60_003
+
+
+@pytest.mark.parametrize(
+    ("lines", "schema", "words"),
+    [
+        (["id,time,latitude", "a,1,2"], "simple", "`longitude`"),
+        (["a,b", "1,2"], "simple", "`id` .*`time` .*`latitude` .*`longitude`"),
+        ([HEAD.replace(",", "\t"), GOOD.replace(",", "\t")], "adtech", "missing"),
+        (["id,id,time,latitude,longitude", "a,b,1,2,3"], "simple", "`id` is there twice"),
+        (["a,b", "1,2"], "quadrant", "`_c5`"),
+        ([record()], "adtech", "it is NDJSON, and the schema is for csv"),
+        ([HEAD, GOOD], "foursquare", "it is delimited text, and the schema is for ndjson"),
+        ([HEAD, GOOD], "veraset", "it is delimited text, and the schema is for parquet"),
+        ([record()], "foursquare", "`payload.device.ifa`"),
+    ],
+)
+def test_a_file_of_another_kind_names_what_does_not_fit(
+    lines: list[str], schema: str, words: str, put: Put
+) -> None:
+    with pytest.raises(WrongSchema, match=words) as error:
+        list(read(put(lines), load(schema), limits=Limits(NOW)))
+    assert "passersby supplier sniff" in error.value.next_step
+
+
+def test_a_first_row_is_not_shown_where_a_header_was_expected(put: Put) -> None:
+    with pytest.raises(WrongSchema) as error:
+        list(read(put(["secret-id,1779000000,52.52,13.405"] * 3), load("simple"), limits=Limits(NOW)))
+    assert not {"secret", "52", "1779"} & set(str(error.value).replace("-", " ").replace(".", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (table().drop("time"), "`time`"),
+        (table(latitude=[[1.0]]), "`latitude` .*list"),
+        (table(time=[True]), "`time` .*bool"),
+        (table(time=pl.Series([T]).cast(pl.Datetime("ms"))), "no UTC offset"),
+    ],
+)
+def test_parquet_of_another_shape_names_what_does_not_fit(frame: pl.DataFrame, words: str, put: Put) -> None:
+    with pytest.raises(WrongSchema, match=words):
+        list(read(put(parquet(frame)), load("simple"), limits=Limits(NOW)))
+
+
+def test_parquet_rows_are_checked_like_lines(put: Put, reading: Reading) -> None:
+    frame = pl.concat(
+        [table(), table(latitude=[float("nan")]), table(id=[None]), table(longitude=[181.0]), table()]
+    )
+    found = reading(put(parquet(frame)), "simple")
+    assert found.examples == {"bad-coordinates": [2], "missing-id": [3], "longitude-range": [4]}
+    assert found.frame["line"].to_list() == [1, 5]
+
+
+def test_parquet_ids_of_other_types_are_texts(put: Put, reading: Reading) -> None:
+    for ids in ([b"Device"], pl.Series(["Device"], dtype=pl.Categorical)):
+        assert reading(put(parquet(table(id=ids))), "simple").frame["id"].to_list() == ["device"]
+    assert reading(put(parquet(table(id=[7]))), "simple").frame["id"].to_list() == ["7"]
+
+
+def test_parquet_types_of_other_writers(put: Put, reading: Reading) -> None:
+    arrow = pa.table(
+        {
+            "id": pa.array(["a"]).dictionary_encode(),
+            "time": pa.array([T * 10**9], pa.timestamp("ns", tz="+02:00")),
+            "latitude": pa.array(["1.5"]),
+            "longitude": pa.array([2]).cast(pa.decimal128(30, 5)),
+        }
+    )
+    out = io.BytesIO()
+    pq.write_table(arrow, out)
+    assert reading(put(out.getvalue()), "simple").frame.select("id", "t", "lat", "lon").rows() == [
+        ("a", T, 1.5, 2.0)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"), [(1000, "look like milliseconds"), (10**6, "look like microseconds"), (1, "")]
+)
+def test_a_wrong_unit_is_named(factor: int, words: str, put: Put) -> None:
+    rows = [f"a,{T * factor},1,2,3"] * 60 if factor > 1 else ["a,5,1,2,3"] * 60
+    with pytest.raises(WrongSchema, match=f"More than half of the times.*{words}") as error:
+        list(read(put([HEAD, *rows, *[GOOD] * 40]), load("simple"), limits=Limits(NOW)))
+    assert ("unit = " in error.value.next_step) == bool(words)
+
+
+def test_seconds_read_as_milliseconds_are_named(put: Put) -> None:
+    path = put([f"a,x,1,2,3,{T}"] * 10)
+    with pytest.raises(WrongSchema, match="look like seconds"):
+        list(read(path, load("quadrant"), limits=Limits(NOW)))
+
+
+def test_half_of_the_times_out_of_range_are_rows_that_are_rejected(put: Put, reading: Reading) -> None:
+    found = reading(put([HEAD, GOOD, "a,5,1,2,3"]), "simple")
+    assert found.rejected == {"time-range": 1}
+
+
+def test_a_wrong_unit_ends_a_long_file_early(put: Put) -> None:
+    path = put((HEAD + "\n" + f"a,{T}000,1,2,3\n" * 400_000).encode())
+    limits = Limits(NOW, block_bytes=1 << 20, batch_rows=1)
+    seen: list[int] = []
+    with pytest.raises(WrongSchema):
+        seen.extend(batch.read for batch in read(path, load("simple"), limits=limits))
+    assert sum(seen) < 200_000
+
+
+def test_a_reader_that_is_left_early_stops_its_threads(put: Put) -> None:
+    before = threading.active_count()
+    batches = read(
+        put([HEAD, *[GOOD] * 10_000]), load("simple"), limits=Limits(NOW, block_bytes=1000, batch_rows=1)
+    )
+    assert next(batches).read > 0
+    batches.close()
+    assert threading.active_count() == before
+
+
+def test_reading_does_not_change_the_file(put: Put, reading: Reading) -> None:
+    path = put([HEAD, GOOD], "gzip")
+    before = (fingerprint(path), path.stat().st_mtime_ns)
+    reading(path, "simple")
+    assert (fingerprint(path), path.stat().st_mtime_ns) == before
+
+
+def test_the_fingerprint_is_the_sha256_of_the_bytes(put: Put) -> None:
+    abc_sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert fingerprint(put(b"abc")) == (abc_sha256, 3)
+
+
+def test_no_error_of_a_bad_file_is_of_another_kind(put: Put) -> None:
+    for data in BAD_FILES.values():
+        with pytest.raises(InputError):
+            list(read(put(data), load("veraset"), limits=Limits(NOW)))
