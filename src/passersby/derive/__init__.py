@@ -1,0 +1,1 @@
+"""What is derived from pings before any question: presence."""

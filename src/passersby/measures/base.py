@@ -1,0 +1,152 @@
+"""What a measure is: a named statistic whose SQL gives one row for each contribution of a device.
+
+A measure says *what is counted*. Bounding what one device can contribute, noise and the privacy cost
+are the gate's: a measure cannot leave them out, because it never sees them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from passersby.errors import UsageError
+from passersby.model.period import DAY, HOUR, WEEK, Span
+from passersby.model.question import FILTERS, GRAINS
+
+_MONDAY = 4 * DAY
+_SHIFTS = {"hour": 0, "daypart": 0, "day": 0, "week": _MONDAY}
+"""Weeks start on Mondays and 1970-01-01 was a Thursday; other grains start at local midnight."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The part of a question that its SQL depends on.
+
+    The area is not in here: the SQL joins it as the table `area(cell)`, whose cells are at
+    `resolution`.
+    """
+
+    span: Span
+    resolution: int
+    every: str
+    filters: tuple[tuple[str, tuple[str, ...]], ...]
+    offset: int
+
+    @property
+    def hours(self) -> int:
+        """Most hours of one period that the question reads: what bounds a device's rows."""
+        return max(
+            sum(1 for hour in self._hours(part) if self._selected(hour))
+            for part in (
+                Span(max(self.span.start, week.start), min(self.span.end, week.end))
+                for week in (period.span(self.offset) for period in self.span.periods(self.offset))
+            )
+        )
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """First instants of all buckets of the answer that hold a selected hour, in order."""
+        return tuple(
+            sorted({self.bucket_of(hour) for hour in self._hours(self.span) if self._selected(hour)})
+        )
+
+    @property
+    def bucket_hours(self) -> int:
+        """Most selected hours that one bucket of the answer can hold."""
+        counts: dict[int, int] = {}
+        for hour in self._hours(self.span):
+            if self._selected(hour):
+                start = self.bucket_of(hour)
+                counts[start] = counts.get(start, 0) + 1
+        return max(counts.values(), default=0)
+
+    def bucket_of(self, hour: int) -> int:
+        """Return the first instant of the bucket that holds `hour` (both epoch s)."""
+        shift = self.offset - _SHIFTS[self.every]
+        local = hour + shift
+        return local - local % GRAINS[self.every] - shift
+
+    def _hours(self, span: Span) -> range:
+        return range(span.start, span.end, HOUR)
+
+    def _selected(self, hour: int) -> bool:
+        local = hour + self.offset
+        place = {
+            "hour": str(local % DAY // HOUR),
+            "weekday": FILTERS["weekday"][(local - _MONDAY) % WEEK // DAY],
+            "daypart": FILTERS["daypart"][local % DAY // (6 * HOUR)],
+        }
+        return all(place[name] in values for name, values in self.filters)
+
+    def bucket_sql(self, column: str) -> str:
+        """Return SQL for the first instant of the bucket that holds the hour `column`, as BIGINT."""
+        if self.every == "hour":
+            return f"CAST({column} AS BIGINT)"
+        return _floor_sql(column, GRAINS[self.every], self.offset - _SHIFTS[self.every])
+
+    def period_sql(self, column: str) -> str:
+        """Return SQL for the first instant of the period that holds `column`, as BIGINT."""
+        touched = self.span.periods(self.offset)
+        if len(touched) == 1:
+            return f"CAST({touched[0].span(self.offset).start} AS BIGINT)"
+        return _floor_sql(column, WEEK, self.offset - _MONDAY)
+
+    def where_sql(self, column: str) -> str:
+        """Return the SQL condition on an hour: the span and every filter."""
+        local = f"(CAST({column} AS BIGINT) + {self.offset + 7 * DAY})"
+        terms = [f"{column} >= {self.span.start}", f"{column} < {self.span.end}"]
+        for name, values in self.filters:
+            order = [FILTERS[name].index(value) for value in values]
+            width, cycle, shift = {
+                "hour": (HOUR, DAY, 0),
+                "weekday": (DAY, WEEK, _MONDAY),
+                "daypart": (6 * HOUR, DAY, 0),
+            }[name]
+            place = f"({local} - {shift}) % {cycle}"
+            ranges = (f"({place} >= {i * width} AND {place} < {(i + 1) * width})" for i in order)
+            terms.append(f"({' OR '.join(ranges)})")
+        return " AND ".join(terms)
+
+
+def _floor_sql(column: str, width: int, shift: int) -> str:
+    local = f"(CAST({column} AS BIGINT) + {shift})"
+    return f"({local} - {local} % {width} - {shift})"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One entry of the catalogue.
+
+    Args:
+        name: as in `passersby ask NAME`.
+        unit: what one unit of the answer is.
+        definition: one sentence, exact.
+        source: paper, standard or section that the definition follows.
+        version: grows when the definition changes, so that stored answers do not mix.
+        additive: children add up to their parent, so that the full hierarchy applies.
+        grains: values of `--every` that make sense.
+        table: lake table that it reads.
+        rows: the pure SQL twin: `Scope` and a resolution to SQL that gives (device, period, cell, start,
+            value), one row for each contribution, before bounding.
+        bound: smallest integer that no device-period's sum of squares exceeds, for every resolution.
+        floor: minimum that a cell needs to be shown, from the deployment's minimum of devices and the
+            number of buckets, compared with its estimate pooled over the question.
+    """
+
+    name: str
+    unit: str
+    definition: str
+    source: str
+    version: int
+    additive: bool
+    grains: tuple[str, ...]
+    table: str
+    rows: Callable[[Scope, int], str]
+    bound: Callable[[Scope], int]
+    floor: Callable[[int, int], int]
+
+    def check(self, every: str) -> None:
+        """Raise UsageError where the grain makes no sense for this measure."""
+        if every not in self.grains:
+            msg = f"`{self.name}` cannot be given for every {every}."
+            raise UsageError(msg, f"Use --every with one of: {', '.join(self.grains)}.")

@@ -1,0 +1,30 @@
+"""Every measure, one line each; command line and documentation are made from this list."""
+
+from __future__ import annotations
+
+from passersby.errors import UnknownName
+from passersby.measures.base import Measure
+from passersby.measures.presence import PRESENCE
+from passersby.measures.visitors import VISITORS
+
+CATALOGUE: dict[str, Measure] = {
+    measure.name: measure
+    for measure in (
+        PRESENCE,
+        VISITORS,
+    )
+}
+
+
+def get(name: str) -> Measure:
+    """Return the measure of a name.
+
+    Raises:
+        UnknownName: there is no such measure.
+    """
+    try:
+        return CATALOGUE[name]
+    except KeyError:
+        raise UnknownName(
+            "There is no measure of that name.", "Run `passersby measures` for the catalogue."
+        ) from None

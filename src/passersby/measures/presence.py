@@ -1,0 +1,51 @@
+"""Presence: device-hours per cell and bucket of time.
+
+For each device and hour there is exactly one dominant cell, so device-hours add up over cells and
+hours. One device contributes at most one row an hour: over H hours in buckets of g hours its sum of
+squares is at most (H / g) * g^2 = H * g at every resolution, reached by a device that never leaves one
+cell. That is the bound: nothing is clipped.
+"""
+
+from __future__ import annotations
+
+from passersby.measures.base import Measure, Scope
+from passersby.model.cells import parent_sql
+
+_SQL = """
+SELECT device, {period} AS period, cell, {bucket} AS start, CAST(1 AS BIGINT) AS value
+FROM (
+  SELECT device, hour, {parent} AS cell
+  FROM presence
+  WHERE {where}
+) AS hours
+SEMI JOIN area ON hours.cell = area.cell
+"""
+
+
+def _rows(scope: Scope, resolution: int) -> str:
+    return _SQL.format(
+        period=scope.period_sql("hour"),
+        bucket=scope.bucket_sql("hour"),
+        parent=parent_sql("cell", resolution),
+        where=scope.where_sql("hour"),
+    ).strip()
+
+
+def _floor(minimum_devices: int, _buckets: int) -> int:
+    """Twenty devices leave at least twenty device-hours: the weakest pooled floor that they pass."""
+    return minimum_devices
+
+
+PRESENCE = Measure(
+    name="presence",
+    unit="device-hours",
+    definition="Number of (device, hour) pairs whose dominant cell lies in the cell, in each bucket of time.",
+    source="UN Committee of Experts on Big Data, Handbook on Mobile Phone Data (2019): dynamic population",
+    version=1,
+    additive=True,
+    grains=("hour", "daypart", "day", "week"),
+    table="presence",
+    rows=_rows,
+    bound=lambda scope: scope.hours * scope.bucket_hours,
+    floor=_floor,
+)

@@ -1,0 +1,191 @@
+"""A measure's SQL and its public bounds against a plain reading of the definition."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+
+import duckdb
+import h3.api.numpy_int as h3i
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from passersby.errors import UnknownName, UsageError
+from passersby.measures.base import Measure, Scope
+from passersby.measures.catalogue import CATALOGUE, get
+from passersby.model.period import DAY, HOUR, WEEK, Period, parse_span
+from passersby.model.question import FILTERS
+from passersby.model.schema import PRESENCE
+
+WEEKDAYS = FILTERS["weekday"]
+FILTER = st.one_of(
+    st.just(()),
+    st.sets(st.sampled_from(WEEKDAYS), min_size=1).map(lambda v: (("weekday", tuple(v)),)),
+    st.sets(st.sampled_from(FILTERS["daypart"]), min_size=1).map(lambda v: (("daypart", tuple(v)),)),
+    st.sets(st.sampled_from(FILTERS["hour"]), min_size=1).map(lambda v: (("hour", tuple(v)),)),
+)
+SCOPES = st.builds(
+    Scope,
+    span=st.sampled_from(["2026-W20", "2026-W20..2026-W21", "2026-05-13", "2026-05-16..2026-05-19"]).map(
+        lambda text: parse_span(text, 20700)
+    ),
+    resolution=st.sampled_from([4, 6, 7]),
+    every=st.sampled_from(["hour", "daypart", "day", "week"]),
+    filters=FILTER,
+    offset=st.just(20700),
+)
+CENTRE = h3i.latlng_to_cell(27.7, 85.3, 10)
+CELLS = sorted(int(c) for c in h3i.grid_disk(h3i.latlng_to_cell(27.7, 85.3, 7), 2))
+FINE = [h3i.cell_to_center_child(cell, 10) for cell in CELLS]
+
+
+def world(scope: Scope, seed: int) -> list[tuple[int, int, int]]:
+    """Return random presence rows (device, hour, cell) around the scope's span, one a device-hour."""
+    rng = np.random.default_rng(seed)
+    hours = np.arange(scope.span.start - DAY, scope.span.end + DAY, HOUR)
+    return [
+        (device, int(hour), FINE[rng.integers(len(FINE))])
+        for device in range(3)
+        for hour in rng.choice(hours, size=min(40, len(hours)), replace=False)
+    ]
+
+
+def selected(scope: Scope, hour: int) -> bool:
+    local = dt.datetime.fromtimestamp(hour, dt.timezone(dt.timedelta(seconds=scope.offset)))
+    place = {
+        "hour": str(local.hour),
+        "weekday": WEEKDAYS[local.weekday()],
+        "daypart": FILTERS["daypart"][local.hour // 6],
+    }
+    inside = scope.span.start <= hour < scope.span.end
+    return inside and all(place[name] in values for name, values in scope.filters)
+
+
+def bucket(scope: Scope, hour: int) -> int:
+    zone = dt.timezone(dt.timedelta(seconds=scope.offset))
+    local = dt.datetime.fromtimestamp(hour, zone)
+    midnight = local.replace(hour=0)
+    start = {
+        "hour": local,
+        "daypart": local.replace(hour=local.hour - local.hour % 6),
+        "day": midnight,
+        "week": midnight - dt.timedelta(days=local.weekday()),
+    }[scope.every]
+    return int(start.timestamp())
+
+
+def run(
+    measure: Measure, scope: Scope, rows: list[tuple[int, int, int]], area: list[int]
+) -> list[tuple[int, ...]]:
+    devices, hours, cells = (list(column) for column in zip(*rows, strict=True))
+    presence = pa.table({"device": devices, "hour": hours, "cell": cells, "pings": [1] * len(rows)}, PRESENCE)
+    connection = duckdb.connect()
+    connection.register("presence", presence)
+    connection.register("area", pa.table({"cell": pa.array(area, pa.int64())}))
+    found = connection.execute(measure.rows(scope, scope.resolution)).fetchall()
+    connection.close()
+    return sorted(found)
+
+
+@given(SCOPES, st.integers(0, 10_000))
+@settings(max_examples=40)
+def test_presence_counts_each_selected_device_hour_once(scope: Scope, seed: int) -> None:
+    rows = world(scope, seed)
+    area = sorted({h3i.cell_to_parent(cell, scope.resolution) for cell in FINE[:8]})
+    expected = sorted(
+        (
+            device,
+            Period.containing(hour, scope.offset).span(scope.offset).start,
+            h3i.cell_to_parent(cell, scope.resolution),
+            bucket(scope, hour),
+            1,
+        )
+        for device, hour, cell in rows
+        if selected(scope, hour) and h3i.cell_to_parent(cell, scope.resolution) in area
+    )
+    assert run(get("presence"), scope, rows, area) == expected
+
+
+@given(SCOPES, st.integers(0, 10_000))
+@settings(max_examples=40)
+def test_visitors_counts_a_device_once_a_cell_and_bucket(scope: Scope, seed: int) -> None:
+    rows = world(scope, seed)
+    area = sorted({h3i.cell_to_parent(cell, scope.resolution) for cell in FINE[:8]})
+    expected = {
+        (
+            device,
+            Period.containing(hour, scope.offset).span(scope.offset).start,
+            h3i.cell_to_parent(cell, scope.resolution),
+            bucket(scope, hour),
+            1,
+        )
+        for device, hour, cell in rows
+        if selected(scope, hour) and h3i.cell_to_parent(cell, scope.resolution) in area
+    }
+    assert run(get("visitors"), scope, rows, area) == sorted(expected)
+
+
+@given(SCOPES)
+@settings(max_examples=60)
+def test_public_bounds_follow_from_the_selected_hours(scope: Scope) -> None:
+    hours = [h for h in range(scope.span.start, scope.span.end, HOUR) if selected(scope, h)]
+    weeks = itertools.groupby(hours, key=lambda h: Period.containing(h, scope.offset))
+    assert scope.hours == max((len(list(group)) for _, group in weeks), default=0)
+    assert scope.starts == tuple(sorted({bucket(scope, hour) for hour in hours}))
+    counts = [len(list(group)) for _, group in itertools.groupby(hours, key=lambda h: bucket(scope, h))]
+    assert scope.bucket_hours == max(counts, default=0)
+
+
+@given(SCOPES, st.sampled_from(sorted(CATALOGUE)), st.integers(0, 10_000), st.integers(1, 4))
+@settings(max_examples=60)
+def test_no_device_exceeds_the_bound_at_any_resolution(
+    scope: Scope, name: str, seed: int, places: int
+) -> None:
+    """A device in every hour, in few cells: the worst that a device can do."""
+    rng = np.random.default_rng(seed)
+    hours = range(scope.span.start, scope.span.end, HOUR)
+    rows = [(1, hour, FINE[rng.integers(places)]) for hour in hours]
+    measure = get(name)
+    area = sorted({h3i.cell_to_parent(cell, scope.resolution) for cell in FINE})
+    for resolution in range(4, scope.resolution + 1):
+        if measure.additive and resolution != scope.resolution:
+            continue
+        found = run(measure, scope, rows, area)
+        for period in {row[1] for row in found}:
+            keys: dict[tuple[int, int], int] = {}
+            for _, p, cell, start, value in found:
+                if p == period:
+                    keys[cell, start] = keys.get((cell, start), 0) + value
+            assert sum(v * v for v in keys.values()) <= measure.bound(scope)
+
+
+def test_the_bound_of_presence_is_reached() -> None:
+    scope = Scope(parse_span("2026-W20", 0), 7, "day", (), 0)
+    rows = [(1, hour, CENTRE) for hour in range(scope.span.start, scope.span.end, HOUR)]
+    found = run(get("presence"), scope, rows, [h3i.cell_to_parent(CENTRE, 7)])
+    days = {start: sum(1 for row in found if row[3] == start) for *_, start, _ in found}
+    assert sum(n * n for n in days.values()) == get("presence").bound(scope) == 168 * 24
+
+
+def test_grains_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(UsageError, match="visitors"):
+        get("visitors").check("hour")
+    get("presence").check("hour")
+
+
+def test_an_unknown_measure_is_named_by_no_error() -> None:
+    with pytest.raises(UnknownName) as caught:
+        get("homes")
+    assert "homes" not in str(caught.value)
+
+
+def test_every_measure_says_what_it_is() -> None:
+    for measure in CATALOGUE.values():
+        assert measure.definition.endswith(".")
+        assert measure.unit
+        assert measure.source
+        assert measure.version >= 1
+    assert WEEK % HOUR == 0
