@@ -1,0 +1,1 @@
+"""What a custodian looks after: what is held, what is due, what is broken."""

@@ -1,0 +1,1 @@
+"""The only way that numbers leave: decide, reserve, run, noise, post-process, settle, record."""

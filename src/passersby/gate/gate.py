@@ -1,0 +1,203 @@
+"""The gate, the only way that numbers leave.
+
+Its seven steps, in order:
+
+1. decide     check every word of the request, then ask policy; a stored answer is handed out here, free
+2. reserve    debit the privacy budget of every period, before anything is read (ledger, T1)
+3. run        the measure's SQL, with each device's contribution bounded in it
+4. noise      discrete Gaussian noise on every measured key, zeros included
+5. post       estimates, intervals, suppression: functions of noisy numbers only
+6. settle     store the answer with its label, and log it, in one transaction (ledger, T2)
+7. record     publish the log, so that outsiders can check what was done
+
+A refusal leaves by step 1 or 2: it is logged, costs nothing, and its text depends on no data. Whatever
+fails after step 2 stays spent: noise may have been seen.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+
+from passersby.errors import PassersbyError, Refusal
+from passersby.gate import planning, record, running
+from passersby.gate.parts import Parts
+from passersby.gate.planning import Planned
+from passersby.gate.request import DEVICE_WORDS, LONGEST_CASE, Request
+from passersby.keys.signed import Actor
+from passersby.measures.catalogue import CATALOGUE
+from passersby.model.release import Release
+from passersby.trustlog.entries import append
+
+_LEASE_S = 15 * 60
+"""Time after which a reservation that was not renewed is given up: its process has ended."""
+
+
+TICK_S = 2.0
+"""New answers appear on multiples of this time after the question: how long the query took shows less."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A release and how it came: `new` tells whether this call paid for it."""
+
+    release: Release
+    new: bool
+
+
+class Gate:
+    """Answers questions of one deployment."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def plan(self, request: Request, actor: Actor, *, now: int) -> Planned:
+        """Do step 1 alone: what the question would cost and be worth. Spends and reads nothing.
+
+        Raises:
+            Refusal: see `ask`; it is logged all the same.
+        """
+        return self._decide(request, actor, now)
+
+    def ask(
+        self, request: Request, actor: Actor, *, now: int, step: Callable[[str], None] = lambda _: None
+    ) -> Answer:
+        """Answer a question, or hand out its stored answer.
+
+        Args:
+            request: what was asked.
+            actor: who asks, proven by their key.
+            now: epoch s.
+            step: told the name of each step as it begins.
+
+        Raises:
+            Refusal: a word of the request, policy or the budget does not allow it; nothing was spent.
+            Busy: the same question is just being answered.
+            PassersbyError: the machine failed after the budget was reserved; it stays spent.
+        """
+        parts, begun = self._parts, time.monotonic()
+        step("1 of 7: deciding")
+        planned = self._decide(request, actor, now)
+        stored = self._stored(planned, now)
+        if stored is not None:
+            return Answer(stored, new=False)
+        step("2 of 7: reserving budget")
+        reservation = self._reserve(planned, now)
+        with self._given_up_on_failure(reservation):
+            step("3 of 7: running the bounded query")
+            renew = partial(self._renew, reservation, now, begun)
+            counts = running.run(parts.engine, parts.lake, planned, now=now, renew=renew)
+            step("4 of 7: adding noise")
+            renew()
+            measured = running.measure(planned, counts, parts.sampler, parts.config.minimum_devices)
+            step("5 of 7: estimating")
+            draft = record.draft(parts, planned, measured, now=now)
+            step("6 of 7: storing the answer")
+            release = self._settle(draft, reservation, now)
+        step("7 of 7: publishing the log")
+        parts.publisher.publish(parts.database)
+        _wait_for_tick(begun)
+        return Answer(release, new=True)
+
+    @contextmanager
+    def _given_up_on_failure(self, reservation: str) -> Iterator[None]:
+        """Let the question be asked again if this try fails; what it cost stays spent."""
+        try:
+            yield
+        except BaseException:
+            with suppress(PassersbyError), self._parts.database.write() as session:
+                self._parts.ledger.give_up(session, reservation_id=reservation)
+            raise
+
+    def _renew(self, reservation: str, now: int, begun: float) -> None:
+        """Extend the lease of a reservation, and so of the whole question."""
+        later = now + int(time.monotonic() - begun)
+        with self._parts.database.write() as session:
+            self._parts.ledger.renew(session, reservation_id=reservation, now=later, lease_s=_LEASE_S)
+
+    def _decide(self, request: Request, actor: Actor, now: int) -> Planned:
+        """Step 1. Whatever is refused is logged with its code, in words that were not the caller's."""
+        try:
+            return planning.plan(self._parts, request, actor, now=now)
+        except Refusal as refused:
+            self._log_refusal(request, actor, refused.code, now)
+            raise
+
+    def _stored(self, planned: Planned, now: int) -> Release | None:
+        """Return the stored answer: after the decision, never before it."""
+        parts = self._parts
+        try:
+            with parts.database.write() as session:
+                release = parts.ledger.stored(session, planned.question.sha256)
+                if release is not None:
+                    public = {"release": release.id, "licence": planned.licence.id}
+                    append(session, "release.repeated", public, {"case": planned.request.case}, now=now)
+        except Refusal as refused:
+            self._log_refusal(planned.request, planned.actor, refused.code, now)
+            raise
+        if release is not None:
+            parts.publisher.publish(parts.database)
+        return release
+
+    def _reserve(self, planned: Planned, now: int) -> str:
+        """Step 2: T1 of the ledger."""
+        parts, reservation = self._parts, secrets.token_hex(16)
+        with parts.database.write() as session:
+            # before the balances are locked: a new key writes to the log, which is locked after them
+            periods = planning.keyed_periods(parts, session, planned, now=now)
+        try:
+            with parts.database.write() as session:
+                parts.ledger.reserve(
+                    session,
+                    reservation_id=reservation,
+                    licence=planned.licence.id,
+                    licence_cap=planned.licence_cap,
+                    keyed_periods=periods,
+                    events=planned.events,
+                    question_sha256=planned.question.sha256,
+                    revision=planned.revises,
+                    now=now,
+                    lease_s=_LEASE_S,
+                )
+        except Refusal as refused:
+            self._log_refusal(planned.request, planned.actor, refused.code, now)
+            raise
+        return reservation
+
+    def _settle(self, draft: record.Draft, reservation: str, now: int) -> Release:
+        """Step 6: T2 of the ledger, with the log entry in the same transaction."""
+        parts = self._parts
+        with parts.database.write() as session:
+            index = append(session, "release.made", draft.public(), draft.private(), now=now)
+            release = draft.release(index)
+            parts.ledger.settle(session, reservation_id=reservation, release=release, now=now)
+        return release
+
+    def _log_refusal(self, request: Request, actor: Actor, code: str, now: int) -> None:
+        """Log a refusal: public are its code and names that we know, never the caller's own words."""
+        parts = self._parts
+        with parts.database.write() as session:
+            device_level = request.measure.lower() in DEVICE_WORDS
+            measure = request.measure if request.measure in CATALOGUE else ""
+            public = {
+                "code": code,
+                "measure": "device-level" if device_level else measure or "unknown",
+                "licence": planning.known_licence(session, request.licence),
+            }
+            words = {"purpose": _plain(request.purpose), "case": _plain(request.case)}
+            append(session, "question.refused", public, {"person": actor.id, **words}, now=now)
+        parts.publisher.publish(parts.database)
+
+
+def _plain(text: str) -> str:
+    """Return the beginning of a caller's text as valid Unicode: arguments of a command need not be."""
+    return text[:LONGEST_CASE].encode(errors="replace").decode()
+
+
+def _wait_for_tick(begun: float) -> None:
+    """Sleep until a whole number of ticks has passed since the question was asked."""
+    time.sleep(-(time.monotonic() - begun) % TICK_S)

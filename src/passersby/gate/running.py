@@ -1,0 +1,100 @@
+"""Steps 3 to 5 of the gate: the bounded query, the noise, the estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from passersby.engines.base import Engine
+from passersby.gate.planning import Planned
+from passersby.lake.lake import Lake
+from passersby.lake.snapshots import Snapshot
+from passersby.privacy import bound
+from passersby.privacy.hierarchy.release import Measured, release_additive, release_levels
+from passersby.privacy.noise import Sampler
+
+Counts = Mapping[int, pa.Table]
+"""Bounded counts (cell, start, count in thousandths) by resolution. They never leave this process."""
+
+ROWS_AT_ONCE = 8_000_000
+"""Rows of presence for one run of the query: buckets of devices are run in groups, so that memory is flat
+whatever the lake's size. Devices are split by bucket, so the bounded counts of groups add up."""
+
+
+def sql(planned: Planned) -> dict[int, str]:
+    """Return the SQL that will run, by resolution of its cells. It depends on the question alone."""
+    measure, scope = planned.measure, planned.scope
+    squared = planned.plan.squared_bound
+    if measure.additive:
+        finest = planned.question.resolution
+        rows = measure.rows(scope, finest)
+        coarsest = planned.plan.coarsest
+        text = bound.additive_sql(rows, finest=finest, coarsest=coarsest, squared_bound=squared)
+        return {finest: text}
+    return {
+        level.resolution: bound.level_sql(measure.rows(scope, level.resolution), squared_bound=squared)
+        for level in planned.plan.levels
+    }
+
+
+def run(
+    engine: Engine, lake: Lake, planned: Planned, *, now: int, renew: Callable[[], None]
+) -> dict[int, pa.Table]:
+    """Run the bounded query of each level over a snapshot of the lake; `renew` keeps the question's lease."""
+    question = planned.question
+    area = pa.table({"cell": pa.array(question.area.at(question.resolution), pa.int64())})
+    with lake.snapshot(now) as snapshot:
+        groups = _groups(snapshot, planned, lake.buckets)
+        found = {}
+        for resolution, text in sql(planned).items():
+            parts = []
+            for files in groups:
+                parts.append(engine.query(text, {planned.measure.table: files}, {"area": area}))
+                renew()
+            found[resolution] = _total(parts)
+    return found
+
+
+def measure(planned: Planned, counts: Counts, sampler: Sampler, minimum_devices: int) -> Measured:
+    """Add noise and post-process: from here on every number is noisy."""
+    question = planned.question
+    starts = np.array(planned.scope.starts, dtype=np.int64)
+    floor = planned.measure.floor(minimum_devices, len(starts))
+    if planned.measure.additive:
+        return release_additive(
+            counts[question.resolution],
+            area=question.area,
+            starts=starts,
+            plan=planned.plan,
+            sampler=sampler,
+            minimum=floor,
+        )
+    return release_levels(
+        counts, area=question.area, starts=starts, plan=planned.plan, sampler=sampler, minimum=floor
+    )
+
+
+def _groups(snapshot: Snapshot, planned: Planned, buckets: int) -> list[Sequence[Path]]:
+    """Return the files of groups of whole buckets, each of a bounded number of rows; at least one group."""
+    days = planned.question.span.days(planned.question.offset)
+    groups: list[list[Path]] = [[]]
+    rows = 0
+    for bucket in range(buckets):
+        files = snapshot.files(planned.measure.table, days, bucket)
+        more = sum(file.rows for file in files)
+        if rows and rows + more > ROWS_AT_ONCE:
+            groups.append([])
+            rows = 0
+        groups[-1] += [file.path for file in files]
+        rows += more
+    return list(groups)
+
+
+def _total(parts: list[pa.Table]) -> pa.Table:
+    if len(parts) == 1:
+        return parts[0]
+    whole = pa.concat_tables(parts).group_by(["cell", "start"]).aggregate([("count", "sum")])
+    return whole.rename_columns(["cell", "start", "count"])

@@ -1,0 +1,1 @@
+"""What makes an answer private: bounded contributions, noise, hierarchy, ledger and label."""

@@ -1,0 +1,162 @@
+"""Bounds what one device can contribute: integer weights by L2 norm, as SQL.
+
+For each device and period, with v the device's total in a key (a cell and a bucket of time):
+
+    n = sum over keys of v^2
+    w = floor(1000 * least(1, sqrt(C2 / n))), lowered by 1 where w * w * n > C2 * 1000000
+    count[key] = sum over devices of w * v
+
+Then a device-period changes the vector of counts by at most 1000 * sqrt(C2) in L2 norm, exactly, since
+w * w * n <= C2 * 1000000 holds in integers. Weighting keeps every row and needs neither sorting nor
+randomness; keeping a fixed number of rows would lose the rest.
+
+The SQL is the portable subset of DuckDB's dialect: BIGINT throughout, no integer division, explicit
+casts, a total order. A question's measure gives the rows (device, period, cell, start, value).
+"""
+
+from __future__ import annotations
+
+from passersby.errors import UsageError
+from passersby.model.cells import parent_sql
+from passersby.model.period import DAY, HOUR
+
+MAX_SQUARED_BOUND = 10**12
+"""Largest C2 that is taken, so that C2 * 1000000 fits a BIGINT."""
+
+MAX_VALUE = 1_000_000
+"""A row's value counts as at most this, at least 0, so that no square overflows on any engine."""
+
+_SLOTS = range(0, DAY, HOUR)
+
+_ADDITIVE = """
+WITH contribution AS (
+  SELECT device, period, cell, start, {value} AS value
+  FROM (
+{rows}
+  ) AS given
+),
+parts AS (
+  SELECT device, period,
+    {sums}
+  FROM (
+    SELECT device, period, {parent} AS root, start - start % {day} AS part,
+      start % {day} - start % {hour} AS slot, value
+    FROM contribution
+  ) AS slotted
+  GROUP BY device, period, root, part
+),
+norm AS (
+  SELECT device, period, CAST(SUM({squares}) AS BIGINT) AS n FROM parts GROUP BY device, period
+),
+{weighted}
+"""
+
+_LEVEL = """
+WITH contribution AS (
+  SELECT device, period, cell, start, {value} AS value
+  FROM (
+{rows}
+  ) AS given
+),
+keyed AS (
+  SELECT device, period, cell, start, CAST(SUM(value) AS BIGINT) AS v
+  FROM contribution
+  GROUP BY device, period, cell, start
+),
+norm AS (
+  SELECT device, period, CAST(SUM(v * v) AS BIGINT) AS n FROM keyed GROUP BY device, period
+),
+{weighted}
+"""
+
+_WEIGHTED = """
+weight AS (
+  SELECT device, period, {weight} AS w FROM norm WHERE n > 0
+)
+SELECT contribution.cell AS cell, contribution.start AS start,
+  CAST(SUM(weight.w * contribution.value) AS BIGINT) AS count
+FROM contribution
+JOIN weight ON contribution.device = weight.device AND contribution.period = weight.period
+GROUP BY contribution.cell, contribution.start
+ORDER BY cell, start
+"""
+
+
+def additive_sql(rows: str, *, finest: int, coarsest: int, squared_bound: int) -> str:
+    """Return SQL for the weighted counts (cell, start, count in thousandths) of an additive measure.
+
+    One weight serves all levels. Values are not negative, so that merging keys upwards can only raise
+    the sum of squares: (a + b)^2 >= a^2 + b^2. It is taken at the coarsest level.
+
+    The sum of squares is formed from one row for each device, root and UTC day with a total for each of
+    its 24 hours, instead of one row for each hour: the same number, in two thirds of the time for a week of
+    hours. Buckets of an hour or more fall in different slots. If shorter ones ever fell in the same slot, n
+    would be larger and the weight smaller, never the reverse.
+
+    Args:
+        rows: SQL of the measure's rows at resolution `finest`, `value` a BIGINT that is not negative.
+        finest: resolution of the rows.
+        coarsest: resolution of the hierarchy's roots.
+        squared_bound: C2.
+
+    Raises:
+        UsageError: the bound is out of range or the resolutions are in the wrong order.
+    """
+    if not 0 <= coarsest <= finest <= 15:
+        raise UsageError("The coarsest resolution is finer than the finest.", "Plan the question again.")
+    totals = (
+        f"CAST(SUM(CASE WHEN slot = {slot} THEN value ELSE 0 END) AS BIGINT) AS s{i}"
+        for i, slot in enumerate(_SLOTS)
+    )
+    return _ADDITIVE.format(
+        value=_value_sql(),
+        rows=_indented(rows),
+        parent=parent_sql("cell", coarsest, of=finest),
+        day=DAY,
+        hour=HOUR,
+        sums=",\n    ".join(totals),
+        squares=" + ".join(f"s{i} * s{i}" for i in range(len(_SLOTS))),
+        weighted=_weighted_sql(squared_bound),
+    ).strip()
+
+
+def level_sql(rows: str, *, squared_bound: int) -> str:
+    """Return SQL for the weighted counts of one level of a measure that is not additive.
+
+    Each level has its own rows, sums of squares and weights: distinct devices of children do not add up to
+    those of the parent, and for pairs of places merging keys would break a bound made at a finer level.
+
+    Raises:
+        UsageError: the bound is out of range.
+    """
+    return _LEVEL.format(
+        value=_value_sql(), rows=_indented(rows), weighted=_weighted_sql(squared_bound)
+    ).strip()
+
+
+def weight_sql(n: str, squared_bound: int) -> str:
+    """Return SQL for the weight in thousandths of a device-period with sum of squares `n`, a BIGINT > 0.
+
+    The square root is a double; where its last bit is wrong the weight is one too large, which the integer
+    comparison corrects. No product overflows: with C2 at most 10^12, w * w * n stays below 4 * 10^18.
+
+    Raises:
+        UsageError: the bound is out of range.
+    """
+    if not 1 <= squared_bound <= MAX_SQUARED_BOUND:
+        raise UsageError("The bound on a device's contribution is out of range.", "Plan the question again.")
+    ratio = f"CAST({squared_bound} AS DOUBLE) / CAST({n} AS DOUBLE)"
+    w = f"CAST(FLOOR(CAST(1000 AS DOUBLE) * LEAST(CAST(1 AS DOUBLE), SQRT({ratio}))) AS BIGINT)"
+    return f"CASE WHEN {w} * {w} * {n} > {squared_bound * 1_000_000} THEN {w} - 1 ELSE {w} END"
+
+
+def _weighted_sql(squared_bound: int) -> str:
+    return _WEIGHTED.format(weight=weight_sql("n", squared_bound)).strip()
+
+
+def _value_sql() -> str:
+    return f"LEAST(GREATEST(CAST(value AS BIGINT), 0), {MAX_VALUE})"
+
+
+def _indented(rows: str) -> str:
+    return "\n".join(f"    {line}" for line in rows.strip().splitlines())

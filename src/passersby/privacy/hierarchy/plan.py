@@ -1,0 +1,165 @@
+"""What a question will cost and how exact it can be, decided before any data is read.
+
+A plan depends on the area, the resolution, the buckets of time, the bound on a device's contribution and
+the cost: all of it public. The cost is split over the levels in whole micro-rho; every level is charged,
+whether or not its cells are measured in the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from passersby.errors import UsageError
+from passersby.model.cost import MechanismEvent, MicroRho
+from passersby.model.place import Area
+from passersby.privacy import noise
+from passersby.privacy.hierarchy import gls, tree
+
+KEY_CAP = 700_000
+"""Most keys (cells times buckets) that one question measures: about ten seconds of noise on one core."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One resolution of a plan.
+
+    Args:
+        resolution: H3 resolution.
+        cells: number of public cells, of which the measured ones are a part.
+        cost: its part of the question's cost.
+        scale: of the noise, in thousandths.
+        error: standard error of an estimate at this level, in units of the measure, if every cell is
+            measured; where coarse cells stay whole, theirs is larger.
+    """
+
+    resolution: int
+    cells: int
+    cost: MicroRho
+    scale: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Levels, coarsest first, and what they share.
+
+    Args:
+        measure: name of what is counted.
+        levels: one for each resolution from the roots to the asked one.
+        squared_bound: C2; the L2 sensitivity of each level is 1000 * sqrt(C2) thousandths.
+        buckets: number of buckets of time in the question.
+        key_cap: most keys that are measured over all levels.
+        additive: children add up to their parent.
+    """
+
+    measure: str
+    levels: tuple[Level, ...]
+    squared_bound: int
+    buckets: int
+    key_cap: int
+    additive: bool
+
+    @property
+    def coarsest(self) -> int:
+        """Resolution of the roots."""
+        return self.levels[0].resolution
+
+    @property
+    def finest(self) -> int:
+        """Resolution asked for."""
+        return self.levels[-1].resolution
+
+    @property
+    def cost(self) -> MicroRho:
+        """Sum of the levels' costs: exactly the question's."""
+        return MicroRho(sum(level.cost.value for level in self.levels))
+
+    def tree(self, area: Area) -> tree.Tree:
+        """Return the public tree over `area` whose levels are this plan's.
+
+        Raises:
+            UsageError: the area is not the one that the plan was made for.
+        """
+        built = tree.build(area, self.finest, most_roots=_most_roots(self.key_cap, self.buckets))
+        if [(level.resolution, level.cells) for level in self.levels] != [
+            (r, len(cells)) for r, cells in zip(built.resolutions, built.cells, strict=True)
+        ]:
+            raise UsageError("The plan was made for another area.", "Plan the question again.")
+        return built
+
+    def events(self) -> list[MechanismEvent]:
+        """Return the mechanism event of each level, as the ledger is charged before anything is read.
+
+        Raises:
+            IntegrityError: a level's noise would cost more than its share.
+        """
+        bound = noise.sensitivity(self.squared_bound)
+        return [
+            noise.event(level.scale, bound, level.cost, f"{self.measure} level {level.resolution}")
+            for level in self.levels
+        ]
+
+
+def make_plan(
+    area: Area,
+    *,
+    measure: str,
+    resolution: int,
+    buckets: int,
+    squared_bound: int,
+    cost: MicroRho,
+    additive: bool,
+    key_cap: int = KEY_CAP,
+) -> Plan:
+    """Return the plan of a question.
+
+    Args:
+        area: the question's area.
+        measure: name of what is counted.
+        resolution: resolution asked for.
+        buckets: number of buckets of time.
+        squared_bound: C2, as given to `bound.additive_sql` or `bound.level_sql`.
+        cost: what the question is charged for each of its periods.
+        additive: whether the measure's children add up to their parent.
+        key_cap: most keys to measure.
+
+    Raises:
+        UsageError: the area does not fit the resolution, the cost is too small to be split, or there are
+            more buckets than can be answered at once.
+    """
+    built = tree.build(area, resolution, most_roots=_most_roots(key_cap, buckets))
+    costs = cost.split(shares(len(built.resolutions)))
+    scales = [noise.scale_for(squared_bound, part) for part in costs]
+    variances = [(scale / noise.UNIT) ** 2 for scale in scales]
+    errors = gls.mean_errors(variances, built.parents, additive=additive)
+    levels = tuple(
+        Level(r, len(cells), part, scale, error)
+        for r, cells, part, scale, error in zip(
+            built.resolutions, built.cells, costs, scales, errors, strict=True
+        )
+    )
+    return Plan(measure, levels, squared_bound, buckets, key_cap, additive)
+
+
+def shares(levels: int) -> tuple[Fraction, ...]:
+    """Return the part of the cost for each of so many levels, coarsest first; they add up to 1.
+
+    The asked resolution gets half of it, where two levels or more lie above it, and at least twice what
+    another level gets: people look at the finest map, and least squares lends the other levels its strength.
+    """
+    weights = [1] * (levels - 1) + [max(2, levels - 1)]
+    return tuple(Fraction(weight, sum(weights)) for weight in weights)
+
+
+def expected_error(plan: Plan) -> dict[int, float]:
+    """Return the standard error of an estimate by resolution, in units of the measure.
+
+    From public information alone: the mean over the level's cells if all of them are measured.
+    """
+    return {level.resolution: level.error for level in plan.levels}
+
+
+def _most_roots(key_cap: int, buckets: int) -> int:
+    """Return how many roots leave half of the keys to finer levels."""
+    return key_cap // (2 * max(1, buckets))

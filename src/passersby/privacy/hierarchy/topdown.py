@@ -1,0 +1,83 @@
+"""Measures a tree from the top: noise on all children of a node, or on none of them.
+
+1. Noise goes on every key of every root.
+2. A node is split where its own noisy values, pooled over the question's buckets, exceed three standard
+   deviations of the pooled noise. Its own measurement decides, not a combination with its parent's: one
+   number a node, independent of every other node's noise.
+3. Noise goes on every key of every child, zeros included.
+4. 2 and 3 repeat down to the asked resolution. What is not split stands for all of its children.
+
+Which keys are measured follows from public facts and noisy values alone, so it is post-processing: no key
+set leaks and no delta is spent (Dwork & Roth 2014, section 2.1; adaptive composition of zCDP, Bun &
+Steinke 2016, lemma 2.3).
+
+Where the keys would exceed the plan's cap, nodes with the highest pooled noisy values go first, and a
+level may take at most half of what is left while finer levels follow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from passersby.privacy.hierarchy.counts import Counts
+from passersby.privacy.hierarchy.plan import Plan
+from passersby.privacy.hierarchy.tree import Index, Tree
+from passersby.privacy.noise import UNIT, Integers, Sampler
+
+SPLIT_SIGMAS = 3
+"""Standard deviations of pooled noise above which a node is split."""
+
+
+@dataclass(frozen=True, eq=False)
+class Noisy:
+    """The measured nodes of one level.
+
+    Args:
+        nodes: their indices among the tree's cells at this level, sorted.
+        parents: for each the place of its parent among the level above's measured nodes, rising; empty for
+            roots.
+        values: noisy counts, in units of the measure, shape (nodes, buckets).
+        split: which of them have measured children.
+    """
+
+    nodes: Index
+    parents: Index
+    values: npt.NDArray[np.float64]
+    split: npt.NDArray[np.bool_]
+
+
+def measure(counts: Counts, tree: Tree, plan: Plan, sampler: Sampler) -> list[Noisy]:
+    """Return the measured levels, coarsest first; levels in which nothing is measured are left out."""
+    nodes = np.arange(len(tree.cells[0]))
+    parents: Index = np.empty(0, dtype=np.intp)
+    room = plan.key_cap // plan.buckets
+    levels: list[Noisy] = []
+    for depth, level in enumerate(plan.levels):
+        noisy = sampler.gaussian(counts.at(depth, nodes), level.scale)
+        room -= len(nodes)
+        split = np.zeros(len(nodes), dtype=np.bool_)
+        finer = len(plan.levels) - 1 - depth
+        if finer:
+            wanted = _significant(noisy, level.scale)
+            split[_affordable(wanted, tree.family_sizes(depth, nodes), room // min(2, finer))] = True
+        levels.append(Noisy(nodes, parents, noisy / UNIT, split))
+        if not split.any():
+            break
+        nodes, place = tree.children(depth, nodes[split])
+        parents = np.flatnonzero(split)[place]
+    return levels
+
+
+def _significant(noisy: Integers, scale: float) -> Index:
+    """Return the rows whose pooled noisy values exceed the threshold, highest first."""
+    pooled = noisy.sum(axis=1)
+    rows = np.flatnonzero(pooled > SPLIT_SIGMAS * scale * np.sqrt(noisy.shape[1]))
+    return rows[np.argsort(-pooled[rows], kind="stable")]
+
+
+def _affordable(rows: Index, sizes: Index, room: int) -> Index:
+    """Return the first of `rows` whose families fit into `room` nodes together."""
+    return rows[np.cumsum(sizes[rows]) <= room]

@@ -1,0 +1,308 @@
+"""The label of a release: what is guaranteed, for whom, at what cost, and what is not.
+
+Fields follow the registry of deployments of differential privacy that the OpenDP project keeps (Dwork,
+Kohli & Mulligan 2019, "Differential Privacy in Practice: Expose your Epsilons!"), with ours added: the
+log's origin, what the periods have cost so far in all, the data revision, how the sample relates to the
+population, timing, invariants, bounds and the definitions of the views.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from passersby.errors import BadRecord
+from passersby.model.cost import MicroRho
+from passersby.privacy.accounting import PERIODS, composed
+from passersby.privacy.hierarchy.plan import Plan
+from passersby.privacy.noise import UNIT, implementation
+
+Label = dict[str, Any]
+
+FIELDS: Mapping[str, Any] = {
+    "name": str,
+    "data_curators": list,
+    "description": str,
+    "intended_use": str,
+    "data_product_type": str,
+    "data_product_region": str,
+    "data_product_sector": str,
+    "publication_date": str,
+    "dp_variant": {"variant_name": str, "data_domain": str, "unprotected_quantities": list},
+    "privacy_loss": {
+        "privacy_unit": str,
+        "privacy_parameters": {"micro_rho": int, "epsilon": float, "delta": float},
+        "details": str,
+    },
+    "deployment_model": {
+        "model_name": str,
+        "actors": list,
+        "release_type": str,
+        "data_source_type": str,
+        "access_type": str,
+    },
+    "accounting": {"post_processing": str, "composition": dict},
+    "implementation": {
+        "preprocessing_and_hyperparameter_tuning": str,
+        "mechanisms": list,
+        "justification": str,
+    },
+    "log_origin": str,
+    "total_spend": dict,
+    "revision": int,
+    "shown_mass": float,
+    "sample_coverage": str,
+    "contribution_bound": str,
+    "invariants": str,
+    "residual_timing": str,
+    "views": dict,
+    "limits": list,
+}
+"""Required fields and their types; a nested mapping is a nested object."""
+
+UNIT_TEXT = (
+    "one device over one period (an ISO week): all that the device does in the week, or its absence. "
+    "The unit is the pseudonym: a person with two phones counts twice"
+)
+
+VIEWS = {
+    "estimate": "nearly unbiased; may be negative; null where the cell is suppressed",
+    "low, high": "95% interval of the estimate (1.96 standard errors), cut off below 0",
+    "count": "non-negative integers made to fit together over coarser cells; biased upwards in empty cells",
+    "smooth": "if present: shrunk towards usual times of day and week; not for detecting unusual events",
+    "flag": "suppressed: below the floor or too imprecise, pooled over the question; low_precision: this "
+    "row's interval is wider than its estimate; coarse: the cell stands for all its children in the area",
+}
+
+LIMITS = (
+    "Suppression is a mark of quality: other answers may recover a suppressed value, with its noise.",
+    "Counts are devices of the suppliers' panels, not people, and are not adjusted to a population.",
+    "A cell's children belong to it by index; their outlines may cross its border.",
+    "Epsilons of other units (a row, a day, a person) cannot be compared with this one.",
+    "Who holds the raw files is bound by access control and retention, not by differential privacy.",
+    "No outside witness signs the log: the operator could rewrite it.",
+    "The ledger knows this deployment only; the same data in a second one would be charged there.",
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a label is made from.
+
+    Args:
+        name: title of the release.
+        curators: who runs the deployment.
+        purpose: what the licence allows it to be used for.
+        region: where the area lies, in words or cells.
+        published: ISO date.
+        definition: the measure's definition and unit.
+        plan: the plan that was carried out.
+        periods: names of the periods that were read.
+        delta: of the deployment.
+        spent: what each of the periods has cost so far over all licences, this release included, by name.
+        cap: most that a period may cost.
+        log_origin: of the transparency log.
+        revision: data revision of the periods.
+        sample: how the devices relate to the population, in words.
+        clipped: whether the bound could reduce a device's contribution.
+        filters: the question's filters, in words; empty for none.
+        sampler: name of what drew the noise.
+        shown_mass: share of the released total that lies in shown rows, from noisy values.
+        suppliers: kinds of data sources.
+    """
+
+    name: str
+    curators: tuple[str, ...]
+    purpose: str
+    region: str
+    published: str
+    definition: str
+    plan: Plan
+    periods: tuple[str, ...]
+    delta: float
+    spent: Mapping[str, MicroRho]
+    cap: MicroRho
+    log_origin: str
+    revision: int
+    sample: str
+    clipped: bool
+    sampler: str
+    shown_mass: float
+    filters: str = ""
+    suppliers: str = field(default="location pings of mobile apps, delivered under contract")
+
+
+def build(facts: Facts) -> Label:
+    """Return the label: plain values in the order of `FIELDS`.
+
+    Raises:
+        BadRecord: a text that the label needs is empty.
+    """
+    label: Label = {
+        "name": facts.name,
+        "data_curators": list(facts.curators),
+        "description": facts.definition,
+        "intended_use": facts.purpose,
+        "data_product_type": "table of counts by H3 cell and time",
+        "data_product_region": facts.region,
+        "data_product_sector": "mobility",
+        "publication_date": facts.published,
+        "dp_variant": _variant(facts),
+        "privacy_loss": _loss(facts),
+        "deployment_model": _model(facts),
+        "accounting": _accounting(facts),
+        "implementation": _implementation(facts),
+        "log_origin": facts.log_origin,
+        "total_spend": _total_spend(facts),
+        "revision": facts.revision,
+        "shown_mass": round(facts.shown_mass, 4),
+        "sample_coverage": facts.sample,
+        "contribution_bound": _bound(facts),
+        "invariants": "none: no count, total or number of devices is released without noise",
+        "residual_timing": "a new answer appears on a whole multiple of two seconds after its question; "
+        "how many of them it took may still depend on the data and is not covered by the guarantee",
+        "views": dict(VIEWS),
+        "limits": list(LIMITS),
+    }
+    validate(label)
+    return label
+
+
+def validate(label: Mapping[str, Any]) -> None:
+    """Check that a label has every field, of the right type and not empty, and no other.
+
+    Raises:
+        BadRecord: it has not; the message names the fields.
+    """
+    wrong = sorted(_wrong(label, FIELDS, ""))
+    if wrong:
+        raise BadRecord(
+            f"The label is not complete: {', '.join(wrong)}.",
+            "See docs/explanation/mechanism.md for the fields.",
+        )
+
+
+def to_yaml(label: Mapping[str, Any]) -> str:
+    """Return the label as YAML, fields in their order."""
+    return yaml.safe_dump(dict(label), sort_keys=False, allow_unicode=True, width=100)
+
+
+def to_json(label: Mapping[str, Any]) -> str:
+    """Return the label as indented JSON, fields in their order."""
+    return json.dumps(label, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _wrong(found: Any, wanted: Mapping[str, Any], path: str) -> Iterator[str]:  # noqa: ANN401 (parsed JSON)
+    if not isinstance(found, Mapping):
+        yield path.rstrip(".") or "label"
+        return
+    yield from (f"{path}{name}" for name in found if name not in wanted)
+    for name, kind in wanted.items():
+        value = found.get(name)
+        if isinstance(kind, Mapping):
+            yield from _wrong(value, kind, f"{path}{name}.")
+        elif not _is(value, kind):
+            yield f"{path}{name}"
+
+
+def _is(value: object, kind: type) -> bool:
+    """Tell whether a value has the type and says something; an empty list may be a fact."""
+    if kind is float:
+        return type(value) in {int, float} and math.isfinite(float(value))  # type: ignore[arg-type]  # a number here
+    if kind is int:
+        return type(value) is int
+    if kind is str:
+        return isinstance(value, str) and bool(value.strip())
+    return isinstance(value, kind)
+
+
+def _variant(facts: Facts) -> Label:
+    return {
+        "variant_name": "zero-concentrated differential privacy, central model",
+        "data_domain": f"presence of devices by hour and cell in {', '.join(facts.periods)}"
+        + (f"; {facts.filters}" if facts.filters else ""),
+        "unprotected_quantities": [
+            "the question itself: measure, area, periods, grain and filters",
+            "the set of cells that could be measured",
+            "that the question was asked, and when",
+        ],
+    }
+
+
+def _loss(facts: Facts) -> Label:
+    cost = facts.plan.cost
+    return {
+        "privacy_unit": UNIT_TEXT,
+        "privacy_parameters": {
+            "micro_rho": cost.value,
+            "epsilon": composed(cost, facts.delta, (1,))[1],
+            "delta": facts.delta,
+        },
+        "details": "neighbouring data sets differ in all rows of one device in one period; each period that "
+        "the question reads is charged in full",
+    }
+
+
+def _model(facts: Facts) -> Label:
+    return {
+        "model_name": "central",
+        "actors": ["suppliers deliver pings", *(f"{curator} holds them" for curator in facts.curators)],
+        "release_type": "one answer, stored; asked again it is the same answer",
+        "data_source_type": facts.suppliers,
+        "access_type": "by licence, for stated purposes; every question and refusal is in the log",
+    }
+
+
+def _accounting(facts: Facts) -> Label:
+    """Return losses over several periods: for a device that is there in all of them, at this cost each."""
+    epsilons = composed(facts.plan.cost, facts.delta)
+    return {
+        "post_processing": "least squares, rounding, suppression, flags and the choice of cells to split use "
+        "noisy values and public facts only",
+        "composition": {
+            "rule": "costs in rho add up over questions and periods, then OpenDP converts to epsilon",
+            **{f"epsilon_over_{n}_periods": epsilons[n] for n in PERIODS},
+        },
+    }
+
+
+def _implementation(facts: Facts) -> Label:
+    levels = [
+        {
+            "mechanism": f"discrete Gaussian, {facts.plan.measure} at H3 resolution {level.resolution}",
+            "standard_deviation": level.scale / UNIT,
+            "micro_rho": level.cost.value,
+            "drawn_by": f"{facts.sampler}: {implementation()}",
+        }
+        for level in facts.plan.levels
+    ]
+    return {
+        "preprocessing_and_hyperparameter_tuning": "duplicates removed; each device and hour assigned to one "
+        "dominant cell; no parameter was chosen by looking at the data",
+        "mechanisms": levels,
+        "justification": "integers until after the noise; every key of every measured cell is noised, empty "
+        "ones too; cells are split from the top by noisy values",
+    }
+
+
+def _total_spend(facts: Facts) -> Label:
+    """Return what everything released about each period costs, by name of the period."""
+    return {
+        "cap": {"micro_rho": facts.cap.value, "epsilon": composed(facts.cap, facts.delta, (1,))[1]},
+        **{
+            name: {"micro_rho": spent.value, "epsilon": composed(spent, facts.delta, (1,))[1]}
+            for name, spent in sorted(facts.spent.items())
+        },
+    }
+
+
+def _bound(facts: Facts) -> str:
+    bound = f"a device's squared contribution in a period is at most {facts.plan.squared_bound}"
+    if facts.clipped:
+        return f"{bound}; larger contributions are scaled down, so that estimates are biased low"
+    return f"{bound}, which no device can exceed: nothing is clipped"

@@ -1,0 +1,171 @@
+"""The label: every field, the plan's own numbers, and nothing missing."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from passersby.errors import BadRecord
+from passersby.model.cost import MicroRho
+from passersby.model.place import Area
+from passersby.privacy.accounting import epsilon_for, micro_rho_for
+from passersby.privacy.hierarchy.plan import make_plan
+from passersby.privacy.label import FIELDS, Facts, build, to_json, to_yaml, validate
+
+ONE = micro_rho_for(1.0, 1e-7)
+
+
+@pytest.fixture
+def facts(area: Area) -> Facts:
+    return Facts(
+        name="Presence in London, 2026-W20",
+        curators=("Example Data Trust",),
+        purpose="planning of night buses",
+        region="one H3 cell of resolution 4 around London",
+        published="2026-05-25",
+        definition="device-hours by dominant cell",
+        plan=make_plan(
+            area, measure="presence", resolution=7, buckets=168, squared_bound=168, cost=ONE, additive=True
+        ),
+        periods=("2026-W20",),
+        delta=1e-7,
+        spent={"2026-W20": MicroRho(2 * ONE.value)},
+        cap=micro_rho_for(4.0, 1e-7),
+        log_origin="log.example.org/passersby",
+        revision=1,
+        sample="about 0.4% of residents; not adjusted",
+        clipped=False,
+        sampler="opendp",
+        shown_mass=0.97531,
+    )
+
+
+def _paths(fields: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, kind in fields.items():
+        yield (*above, name)
+        if isinstance(kind, Mapping):
+            yield from _paths(kind, (*above, name))
+
+
+def _parent(label: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    for name in path[:-1]:
+        label = label[name]
+    return label
+
+
+def test_label_is_complete(facts: Facts) -> None:
+    label = build(facts)
+    validate(label)
+    assert list(label) == list(FIELDS)
+
+
+@pytest.mark.parametrize("path", list(_paths(FIELDS)), ids=".".join)
+def test_a_missing_field_is_named(facts: Facts, path: tuple[str, ...]) -> None:
+    label = copy.deepcopy(build(facts))
+    del _parent(label, path)[path[-1]]
+    with pytest.raises(BadRecord, match=".".join(path)):
+        validate(label)
+
+
+@pytest.mark.parametrize("path", list(_paths(FIELDS)), ids=".".join)
+def test_a_field_of_the_wrong_type_is_named(facts: Facts, path: tuple[str, ...]) -> None:
+    label = copy.deepcopy(build(facts))
+    _parent(label, path)[path[-1]] = None
+    with pytest.raises(BadRecord, match=".".join(path)):
+        validate(label)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("name",), "  "),
+        (("revision",), True),
+        (("privacy_loss", "privacy_parameters", "epsilon"), math.nan),
+        (("privacy_loss", "privacy_parameters", "delta"), "1e-7"),
+        (("surprise",), "x"),
+        (("dp_variant", "surprise"), "x"),
+    ],
+)
+def test_a_field_that_says_nothing_is_named(facts: Facts, path: tuple[str, ...], value: object) -> None:
+    label = copy.deepcopy(build(facts))
+    _parent(label, path)[path[-1]] = value
+    with pytest.raises(BadRecord, match=".".join(path)):
+        validate(label)
+
+
+def test_an_empty_fact_is_refused(facts: Facts) -> None:
+    with pytest.raises(BadRecord, match="sample_coverage"):
+        build(dataclasses.replace(facts, sample=""))
+
+
+def test_losses_are_the_plans_and_rounded_up(facts: Facts) -> None:
+    label = build(facts)
+    parameters = label["privacy_loss"]["privacy_parameters"]
+    assert parameters == {"micro_rho": ONE.value, "epsilon": 1.0, "delta": 1e-7}
+    composition = label["accounting"]["composition"]
+    for periods in (1, 4, 52):
+        shown = composition[f"epsilon_over_{periods}_periods"]
+        assert 0 <= shown - epsilon_for(ONE, 1e-7, periods) < 0.001
+    mechanisms = label["implementation"]["mechanisms"]
+    assert sum(m["micro_rho"] for m in mechanisms) == ONE.value
+    assert [m["standard_deviation"] for m in mechanisms] == [
+        level.scale / 1000 for level in facts.plan.levels
+    ]
+    assert all("opendp" in m["drawn_by"] for m in mechanisms)
+
+
+def test_total_spend_is_that_of_each_period_and_the_cap(facts: Facts) -> None:
+    spend = build(facts)["total_spend"]
+    assert spend["2026-W20"]["micro_rho"] == 2 * ONE.value
+    assert spend["cap"]["epsilon"] == 4.0
+
+
+def test_what_is_promised_is_said(facts: Facts) -> None:
+    text = to_yaml(build(facts))
+    joined = " ".join(text.split())
+    for words in (
+        "two phones counts twice",
+        "nothing is clipped",
+        "residual_timing",
+        "log.example.org/passersby",
+        "upwards in empty cells",
+    ):
+        assert words in joined
+
+
+def test_shown_mass_is_a_share_of_four_digits(facts: Facts) -> None:
+    assert build(facts)["shown_mass"] == 0.9753
+
+
+def test_clipping_is_said(facts: Facts) -> None:
+    text = build(dataclasses.replace(facts, clipped=True))["contribution_bound"]
+    assert "scaled down" in text
+    assert "nothing is clipped" not in text
+
+
+def test_filters_are_said(facts: Facts) -> None:
+    label = build(dataclasses.replace(facts, filters="weekday=sat,sun"))
+    assert "weekday=sat,sun" in label["dp_variant"]["data_domain"]
+
+
+def test_both_forms_read_back(facts: Facts) -> None:
+    label = build(facts)
+    assert yaml.safe_load(to_yaml(label)) == label
+    assert json.loads(to_json(label)) == label
+    assert list(yaml.safe_load(to_yaml(label))) == list(FIELDS)
+
+
+def test_building_twice_gives_the_same_text(facts: Facts) -> None:
+    assert to_json(build(facts)) == to_json(build(facts))
+
+
+def test_no_label_shares_its_lists_with_another(facts: Facts) -> None:
+    build(facts)["views"].clear()
+    assert build(facts)["views"]

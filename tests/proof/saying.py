@@ -1,0 +1,243 @@
+"""Lets everything be said that the software can say about a deployment: by commands, callables and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+import worlds
+from passersby.cli.app import app
+from passersby.demo import story
+from passersby.deployment import views
+from passersby.deployment.opened import Deployment
+from passersby.gate.request import Request
+from passersby.ingest.pipeline import Ingest
+from passersby.lake.write import LEASE_S, Work
+from passersby.model.cost import MicroRho
+from passersby.model.period import Period
+from passersby.model.place import Area
+from proof.planting import HEADER, ID, Said, rows, spoiled
+
+
+def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
+    """Run every command that looks at the deployment or at a file, as people and as programs read it."""
+    at, custodian = ("-d", world.root), ("--key", world.key("custodian"))
+    may = ("--licence", worlds.LICENCE, "--purpose", worlds.PURPOSE, "--case", worlds.CASE)
+    asked = (*at, *may, "--key", world.key("anna"))
+    presence = ("ask", "presence", "--period", story.PERIOD, "--every", "day", "--epsilon", "0.5", *asked)
+    said.command("ask", "presence", "--period", story.PERIOD, "--dry-run", *asked)
+    for name in ("rows.csv", "rows.parquet", "rows.geojson"):
+        said.command(*presence, "--out", folder / name)
+    said.command("ask", "visitors", "--period", story.PERIOD, "--every", "week", "--epsilon", "0.5", *asked)
+    with world.open() as d:
+        release = d.releases()[0].id
+    for command in (
+        ("release", "show", release, "--png", folder / "map.png", *at),
+        ("release", "show", release, "--label", *at),
+        ("release", "list", *at),
+        ("release", "verify", release, *at),
+        ("budget", *at),
+        ("budget", "--licence", worlds.LICENCE, *at),
+        ("measures",),
+        ("status", *at),
+        ("doctor", "--deep", *at),
+        ("expire", *at),
+        ("person", "list", *at),
+        ("supplier", "list", *at),
+        ("licence", "list", *at),
+        ("sensitive", "list", *at),
+        ("log", "verify", *at),
+        ("log", "show", "--last", "1000", *at),
+        ("log", "prove", "3", *at),
+        ("supplier", "sniff", folder / "simple.csv"),
+        ("supplier", "sniff", folder / "sovrn.tsv"),
+        ("ingest", folder / "simple.csv", "--supplier", "simple", *at, *custodian),
+        ("person", "add", "eve", "--role", "analyst", *at, *custodian),
+        ("supplier", "suspend", "simple", "--reason", "a test", *at, *custodian),
+        ("licence", "revoke", worlds.LICENCE, *at, *custodian),
+        ("init", folder / "second"),
+        ("synth", folder / "made", "--devices", "20", "--days", "1"),
+    ):
+        said.command(*command)
+        if command[0] not in {"init", "synth", "person"} and "ingest" not in command:
+            said.command(*command, "--json")
+
+
+def run_wrong_commands(world: worlds.World, folder: Path, said: Said) -> None:
+    """Give every command that reads a file the pings, and every word of a question the id."""
+    at, custodian = ("-d", world.root), ("--key", world.key("custodian"))
+    for path in spoiled(folder / "spoiled"):
+        for command in (
+            ("ingest", path, "--supplier", "simple"),
+            ("ingest", path, "--supplier", "sovrn"),
+            ("ingest", path, "--supplier", "sovrn", "--consent", path),
+            ("sensitive", "load", path),
+            ("supplier", "add", "--file", path),
+            ("supplier", "assess", "simple", "--file", path),
+            ("impact", "approve", "--file", path),
+            ("licence", "grant", "--file", path),
+        ):
+            said.command(*command, *at, *custodian)
+        said.command("supplier", "sniff", path)
+        said.command("log", "verify", path, "--vkey", "log+00000000+AA==")
+    (folder / "area.geojson").write_text(rows(ID))
+    good = {
+        "measure": "presence",
+        "--period": story.PERIOD,
+        "--licence": worlds.LICENCE,
+        "--purpose": worlds.PURPOSE,
+        "--case": worlds.CASE,
+        "--filter": "weekday=mon",
+    }
+    words_of_people = ("measure", "--period", "--licence", "--filter", "--area", "--every")
+    for name, value in [
+        *((name, ID) for name in words_of_people),
+        *(("measure", word) for word in ("devices", "tracks", "who")),
+        ("--resolution", "9"),
+        ("--epsilon", "7"),
+        ("--period", "2090-W01"),
+        ("--area", folder / "area.geojson"),
+        ("--area", "1,2,3"),
+        ("--key", world.key("paula")),
+    ]:
+        words = {"--key": world.key("anna"), **good, name: value}
+        measure = words.pop("measure")
+        said.command("ask", measure, *(part for pair in words.items() for part in pair), *at)
+    said.command("release", "show", ID, *at)
+    said.command("release", "verify", ID, *at)
+    said.command("ingest", folder / "simple.csv", "--supplier", "nobody", *at, *custodian)
+    said.command("status", "-d", folder)
+
+
+def call_everything(world: worlds.World, folder: Path, said: Said) -> None:
+    """Call every public callable of `Deployment` and of `views`, and provoke errors of each kind."""
+    with world.open() as d:
+        for name, get in deployment_calls(folder).items():
+            said.add(f"Deployment.{name}", get(d))
+        for name, get in view_calls(folder).items():
+            said.add(f"views.{name}", get(d))
+        for path in spoiled(folder / "spoiled"):
+            take = partial(d.ingest, [path], now=worlds.now())
+            said.error(f"simple {path.name}", partial(take, "simple"))
+            said.error(f"sovrn {path.name}", partial(take, "sovrn"))
+            said.error(f"consent {path.name}", partial(take, "sovrn", consent=path))
+            who = d.actor(world.key("custodian"))
+            places = partial(d.sensitive.load, path, name="x", actor=who, now=worlds.now())
+            said.error(f"places {path.name}", places)
+        said.error("release", lambda: d.release(ID))
+        said.error("ask", lambda: d.ask(request(measure=ID), worlds.analyst(d), now=worlds.now()))
+        said.error("area", lambda: Area.from_names([ID]))
+    (folder / "broken").mkdir()
+    (folder / "broken" / "passersby.toml").write_text(rows(ID))
+    said.error("settings", lambda: Deployment.open(folder / "broken", now=worlds.now()))
+
+
+def damage_the_lake(world: worlds.World, said: Said) -> None:
+    """Ask a lake whose presence was overwritten in the middle of each file, then look at its health."""
+    for path in (world.root / "lake" / "presence").glob("*.parquet"):
+        data = path.read_bytes()
+        third = len(data) // 3
+        path.write_bytes(data[:third] + b"\xff" * (len(data) - 2 * third) + data[-third:])
+    with world.open() as d:
+        said.error("damaged", lambda: d.ask(request(), worlds.analyst(d), now=worlds.now()))
+    said.command("doctor", "--deep", "-d", world.root)
+
+
+def kill_an_ingest(world: worlds.World, folder: Path, said: Said, look: Callable[[], None]) -> None:
+    """End an ingest as a killed process would, at its commit, `look`, and let the next opening repair it."""
+    later = worlds.now() + LEASE_S + 1
+
+    def die(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    (folder / "more.csv").write_text(HEADER + rows(ID, hours=150))
+    with pytest.MonkeyPatch.context() as patch, world.open() as d:
+        patch.setattr(Ingest, "_commit", die)
+        patch.setattr(Work, "abandon", lambda _self: None)
+        with pytest.raises(SystemExit):
+            d.ingest([folder / "more.csv"], "simple", now=worlds.now())
+    look()
+    with Deployment.open(world.root, now=later) as d:
+        said.add("repaired", d.repaired)
+
+
+def deployment_calls(folder: Path) -> dict[str, Callable[[Deployment], object]]:
+    """Return a use of every public attribute of the class `Deployment`."""
+    now = worlds.now()
+    return {
+        "open": lambda d: Deployment.open(d.layout.root, now=now).close(),
+        "close": lambda _: None,  # the caller's block does it
+        "vkey": lambda d: d.vkey,
+        "engine": lambda d: d.engine,
+        "gate": lambda d: d.gate,
+        "writing": _written,
+        "announce": lambda d: d.announce(now=now),
+        "sweep": lambda d: d.sweep(now),
+        "actor": worlds.analyst,
+        "sensitive": lambda d: [d.sensitive, d.sensitive.current()],
+        "load_places": lambda d: d.load_places(
+            folder / "places.csv", name="places", actor=d.actor(d.layout.people / "custodian.key"), now=now
+        ),
+        "ingest": lambda d: d.ingest([folder / "simple.csv"], "simple", now=now).to_json(),
+        "ask": lambda d: d.ask(request(), worlds.analyst(d), now=now),
+        "plan": lambda d: d.plan(request(every="hour"), worlds.analyst(d), now=now),
+        "releases": lambda d: d.releases(),
+        "release": lambda d: [d.release(entry.id) for entry in d.releases()],
+        "balances": lambda d: d.balances(),
+        "licence_balances": lambda d: d.licence_balances(worlds.LICENCE),
+        "verify_log": lambda d: d.verify_log(),
+        "verify_ledger": lambda d: d.verify_ledger(),
+        "doctor": lambda d: d.doctor(deep=True),
+        "expire": lambda d: d.expire(now=now),
+    }
+
+
+def view_calls(folder: Path) -> dict[str, Callable[[Deployment], object]]:
+    """Return a use of every public function of `views`."""
+    now = worlds.now()
+
+    def first(d: Deployment) -> Any:
+        return d.release(d.releases()[0].id)
+
+    def asked(d: Deployment) -> Any:
+        return d.ask(request(), worlds.analyst(d), now=now)
+
+    return {
+        "plan": lambda d: views.plan(d, d.plan(request(), worlds.analyst(d), now=now)),
+        "answer": lambda d: views.answer(d, asked(d), folder / "rows.csv"),
+        "shown": lambda d: views.shown(first(d)),
+        "cost": lambda d: views.cost(d, MicroRho(first(d).micro_rho), [story.PERIOD]),
+        "releases": views.releases,
+        "release": lambda d: views.release(d, first(d)),
+        "label_text": lambda d: views.label_text(first(d)),
+        "picture": lambda d: views.picture(d, first(d)),
+        "caption": lambda d: views.caption(first(d), d.config.offset),
+        "budget": lambda d: [views.budget(d, ""), views.budget(d, worlds.LICENCE)],
+        "verify_release": lambda d: views.verify_release(d, first(d).id),
+        "log_entries": lambda d: views.log_entries(d, last=1000),
+        "span_text": lambda d: views.span_text(Period.parse(story.PERIOD).span(7200), d.config.offset),
+    }
+
+
+def command_names() -> set[tuple[str, ...]]:
+    """Return the words of every command."""
+    found: set[tuple[str, ...]] = set()
+    for name, command in typer.main.get_group(app).commands.items():
+        below = getattr(command, "commands", None)
+        found |= {(name, other) for other in below} if below else {(name,)}
+    return found
+
+
+def request(**changed: Any) -> Request:
+    """Return a question that the licence allows, with some of it changed."""
+    return story.question(**{"every": "day", "epsilon": 0.25, **changed})
+
+
+def _written(d: Deployment) -> object:
+    with d.writing() as session:
+        return session.info

@@ -1,0 +1,267 @@
+"""Small worlds that start from pings, and the product's own steps from them to the vectors before the noise.
+
+A phone has one advertising id. Each delivery writes it in another way, so that normalising counts too.
+Then: pseudonym, presence, the measure's SQL with its bound, and the vectors of a release, each by the
+function that a deployment uses. `reference` says what they should be, in plain Python.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple, cast
+
+import h3.api.numpy_int as h3i
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from passersby.config import Config
+from passersby.derive import batches, kernel
+from passersby.engines.base import Engine
+from passersby.gate import planning, running
+from passersby.gate.planning import Planned
+from passersby.gate.request import Request, check
+from passersby.keys.pseudonym import pseudonyms
+from passersby.model.cost import MicroRho
+from passersby.model.period import HOUR, Period, day_of
+from passersby.model.place import Area
+from passersby.model.question import Question
+from passersby.model.schema import PRESENCE
+from passersby.privacy.hierarchy.counts import prenoise
+from passersby.privacy.hierarchy.plan import make_plan
+from passersby.privacy.hierarchy.release import counts_for
+from passersby.privacy.hierarchy.tree import Tree
+from passersby.privacy.noise import Integers
+from passersby.sources import ids
+
+PERIODS = ("2026-W20", "2026-W21")
+BUCKETS = 2
+KEY = bytes(range(32))
+
+Vectors = dict[int, Integers]
+"""By resolution, thousandths of shape (cells, buckets)."""
+
+
+class Fix(NamedTuple):
+    """One ping, as a phone knows it. `t` is epoch s, `cell` is at resolution 10."""
+
+    phone: int
+    t: int
+    cell: int
+    delivery: int
+
+
+class Run(NamedTuple):
+    """A phone that sends one ping an hour from a ring of cells; `start` is in hours from the first Monday."""
+
+    phone: int
+    start: int
+    hours: int
+    second: int
+    cells: tuple[int, ...]
+    delivery: int
+
+    def fixes(self, offset: int) -> Iterator[Fix]:
+        """Yield its pings; hours are local ones."""
+        monday = Period.parse(PERIODS[0]).span(offset).start
+        for i in range(self.hours):
+            t = monday + (self.start + i) * HOUR + self.second
+            yield Fix(self.phone, t, self.cells[i % len(self.cells)], self.delivery)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A question over a small world. `squared_bound` 0 is the measure's own, at which nothing is clipped."""
+
+    measure: str
+    every: str
+    resolution: int
+    area: Area
+    period: str = PERIODS[0]
+    filters: tuple[str, ...] = ()
+    offset: int = 0
+    squared_bound: int = 0
+    micro_rho: int = 20_187
+
+
+def around(centre: int) -> tuple[int, ...]:
+    """Return cells at resolution 10: neighbours of `centre` and of each of its ancestors down to 4."""
+    found = {int(h3i.cell_to_center_child(centre, 10))}
+    for resolution in range(4, 11):
+        own = int(h3i.cell_to_parent(h3i.cell_to_center_child(centre, 10), resolution))
+        near = sorted(int(cell) for cell in h3i.grid_disk(own, 1))
+        found |= {int(h3i.cell_to_center_child(cell, 10)) for cell in near[:2] if cell != own}
+    return tuple(sorted(found))
+
+
+def hull(cells: Iterable[int], resolution: int) -> Area:
+    """Return the area of the ancestors at `resolution`."""
+    return Area.from_cells(np.array(sorted({int(h3i.cell_to_parent(c, resolution)) for c in cells})))
+
+
+def planned(ask: Ask) -> Planned:
+    """Return the plan that the gate would make, but for who asks and why."""
+    request = Request(
+        measure=ask.measure,
+        period=ask.period,
+        every=ask.every,
+        resolution=ask.resolution,
+        area=ask.area,
+        epsilon=1.0,
+        licence="",
+        purpose="",
+        case="",
+        filters=ask.filters,
+    )
+    checked = check(request, Config(utc_offset=_offset_text(ask.offset)))
+    scope = checked.scope(ask.offset)
+    question = Question(
+        measure=checked.measure.name,
+        definition=1,
+        span=checked.span,
+        area=ask.area,
+        resolution=ask.resolution,
+        every=ask.every,
+        filters=checked.filters,
+        cost=MicroRho(ask.micro_rho),
+        mechanism=planning.MECHANISM,
+        revisions=(1,),
+        offset=ask.offset,
+    )
+    plan = planning._levels(checked.measure, scope, question)
+    if ask.squared_bound:
+        plan = make_plan(
+            ask.area,
+            measure=ask.measure,
+            resolution=ask.resolution,
+            buckets=len(scope.starts),
+            squared_bound=ask.squared_bound,
+            cost=question.cost,
+            additive=checked.measure.additive,
+        )
+    found = SimpleNamespace(measure=checked.measure, scope=scope, question=question, plan=plan)
+    return cast("Planned", found)
+
+
+class SmallLake:
+    """Presence of a small world in Parquet files by (day, bucket), as `gate.running` reads a lake."""
+
+    buckets = BUCKETS
+
+    def __init__(self, folder: Path, fixes: Sequence[Fix], offset: int) -> None:
+        folder.mkdir(parents=True)
+        self._files: list[SimpleNamespace] = []
+        for (day, bucket), table in _presence(fixes, offset).items():
+            path = folder / f"{day}-{bucket}.parquet"
+            pq.write_table(table, path)
+            self._files.append(SimpleNamespace(path=path, day=day, bucket=bucket, rows=table.num_rows))
+
+    @contextmanager
+    def snapshot(self, _now: int) -> Iterator[SmallLake]:
+        """Yield itself: nothing changes."""
+        yield self
+
+    def files(self, _table: str, days: Iterable[int], bucket: int) -> list[Any]:
+        """Return the files of the days and the bucket."""
+        return [file for file in self._files if file.day in days and file.bucket == bucket]
+
+
+def vectors(engine: Engine, lake: Any, asked: Planned) -> tuple[Vectors, Tree]:
+    """Return the vectors of a question before the noise: by the gate's SQL and the release's code."""
+    counts = running.run(engine, lake, asked, now=0, renew=lambda: None)
+    given = counts[asked.question.resolution] if asked.measure.additive else counts
+    starts = np.array(asked.scope.starts, dtype=np.int64)
+    found, tree = counts_for(given, area=asked.question.area, starts=starts, plan=asked.plan)
+    return prenoise(found, tree, asked.plan), tree
+
+
+def reference(fixes: Iterable[Fix], asked: Planned, tree: Tree) -> Vectors:
+    """Return what `vectors` gives where nothing is clipped, by the definitions and by h3's own parents."""
+    scope, area = asked.scope, set(tree.cells[-1].tolist())
+    starts = {start: i for i, start in enumerate(scope.starts)}
+    found = {r: np.zeros((len(cells), len(starts)), np.int64) for r, cells in _levels(tree)}
+    counted = set()
+    for (phone, hour), cells in _hours(fixes, scope.offset).items():
+        cell, start = _dominant(cells), scope.bucket_of(hour)
+        inside = int(h3i.cell_to_parent(cell, scope.resolution)) in area
+        if not (inside and scope.span.start <= hour < scope.span.end and scope._selected(hour)):
+            continue
+        for resolution, known in _levels(tree):
+            ancestor = int(h3i.cell_to_parent(cell, resolution))
+            key = (resolution, phone, ancestor, start)
+            if asked.measure.name == "visitors" and key in counted:
+                continue
+            counted.add(key)
+            found[resolution][np.searchsorted(known, ancestor), starts[start]] += 1000
+    return found
+
+
+def _levels(tree: Tree) -> Iterator[tuple[int, Integers]]:
+    return zip(tree.resolutions, tree.cells, strict=True)
+
+
+def _hours(fixes: Iterable[Fix], offset: int) -> dict[tuple[int, int], list[int]]:
+    """Return the cells of each phone's hour; of one phone and second the lowest delivery's ping counts."""
+    kept: dict[tuple[int, int], Fix] = {}
+    for fix in sorted(fixes, key=lambda fix: (fix.delivery, fix.cell)):
+        kept.setdefault((fix.phone, fix.t), fix)
+    hours: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    for fix in kept.values():
+        hours[fix.phone, fix.t - (fix.t + offset) % HOUR].append(fix.cell)
+    return hours
+
+
+def _dominant(cells: list[int]) -> int:
+    for resolution in range(4, 11):
+        counts = Counter(int(h3i.cell_to_parent(cell, resolution)) for cell in cells)
+        best = min(counts, key=lambda cell: (-counts[cell], cell))
+        cells = [cell for cell in cells if int(h3i.cell_to_parent(cell, resolution)) == best]
+    return cells[0]
+
+
+def _presence(fixes: Sequence[Fix], offset: int) -> dict[tuple[int, int], pa.Table]:
+    """Return presence by (day, bucket), by the product's normal form, pseudonyms, merge and kernel."""
+    device = _devices(fixes)
+    parts: defaultdict[tuple[int, int], list[batches.Columns]] = defaultdict(list)
+    rows = sorted(
+        (fix.delivery, day_of(fix.t, offset), who % BUCKETS, who, fix.t, fix.cell)
+        for fix, who in zip(fixes, device, strict=True)
+    )
+    for (delivery, day, bucket), group in itertools.groupby(rows, key=lambda row: row[:3]):
+        who, when, where = (np.array(column) for column in list(zip(*group, strict=True))[3:])
+        columns = (who, when.astype(np.int32), where, np.full(len(who), delivery, np.int32))
+        parts[day, bucket].append(batches._frozen(columns))
+    return {key: _derived(batches._merged(part), offset) for key, part in sorted(parts.items())}
+
+
+def _devices(fixes: Sequence[Fix]) -> list[int]:
+    if not fixes:
+        return []
+    names, _ = ids.normalised(pl.Series("id", [_written(fix.phone, fix.delivery) for fix in fixes]))
+    found: list[int] = pseudonyms(names.to_list(), KEY).tolist()
+    return found
+
+
+def _written(phone: int, delivery: int) -> str:
+    """Return a phone's advertising id as one supplier writes it."""
+    name = f"{phone + 1:08x}-89ab-4cde-8f01-23456789abcd"
+    return (name, name.upper(), name.replace("-", ""), "{" + name + "}")[delivery % 4]
+
+
+def _derived(columns: batches.Columns, offset: int) -> pa.Table:
+    size = len(columns[0])
+    out = tuple(np.empty(size, kind) for kind in (np.int64, np.int32, np.int64, np.int32))
+    filled = kernel.presence(columns, np.empty(0, np.int64), offset, out)
+    return pa.table([pa.array(column[:filled]) for column in out], schema=PRESENCE)
+
+
+def _offset_text(offset: int) -> str:
+    hours, minutes = divmod(abs(offset) // 60, 60)
+    return f"{'-' if offset < 0 else '+'}{hours:02d}:{minutes:02d}"
