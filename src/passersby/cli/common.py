@@ -1,0 +1,171 @@
+"""What commands share: their common options, output for people or programs, progress.
+
+Modules of this package import what their commands work with inside the commands: `--help` and completion
+answer at once, without the engine, the database and the mechanism.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from passersby.errors import UsageError
+
+if TYPE_CHECKING:
+    from passersby.deployment.opened import Deployment
+
+Folder = Annotated[
+    Path,
+    typer.Option("--deployment", "-d", envvar="PASSERSBY_DEPLOYMENT", help="Folder of the deployment."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else.")]
+Key = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        envvar="PASSERSBY_KEY",
+        help="Your private key file: it, not a name, says who you are. Default: the only one in people/.",
+    ),
+]
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def now() -> int:
+    """Return the present instant, epoch s."""
+    return int(time.time())
+
+
+def emit(value: Any, *, as_json: bool, human: Callable[[], None]) -> None:  # noqa: ANN401 (any JSON value)
+    """Print `value` as one JSON object, or let `human` print it for a person."""
+    if as_json:
+        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    else:
+        human()
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> Table:
+    """Return a plain table; columns named in `right` are aligned to the right."""
+    made = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(str(cell) for cell in row))
+    return made
+
+
+def steps(lines: Sequence[tuple[str, str]]) -> None:
+    """Print numbered next commands, each with what it does."""
+    for number, (command, purpose) in enumerate(lines, 1):
+        out.print(f"  [bold]{number}[/]  {purpose}")
+        out.print(f"     [cyan]{command}[/]", soft_wrap=True)
+
+
+class ByteBar:
+    """A bar over bytes with rows a second and time left; silent where standard error is no terminal."""
+
+    def __init__(self, what: str, *, quiet: bool) -> None:
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=err,
+            transient=True,
+            disable=quiet or not err.is_terminal,
+        )
+        self._task = self._progress.add_task(what, total=None, rate="")
+        self._begun = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def name(self, what: str) -> None:
+        """Begin something else, of which nothing but its name is shown."""
+        self._begun = time.monotonic()
+        self._progress.update(self._task, description=what, total=None, completed=0, rate="")
+
+    def step(self, rows: int, done: int, total: int) -> None:
+        """Show rows read, bytes done and bytes in all."""
+        seconds = max(time.monotonic() - self._begun, 1e-6)
+        rate = f"{rows / seconds / 1e6:.2f}M rows/s" if rows else ""
+        self._progress.update(self._task, completed=done, total=total, rate=rate)
+
+
+@contextmanager
+def count_bar(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar over a known count; yields `step(done, total)`."""
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+        disable=quiet or not err.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def step_names(*, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Show the name of the step that runs; never a count, a rate or a time: those could carry data."""
+    if quiet or not err.is_terminal:
+        yield lambda _name: None
+        return
+    with err.status("deciding") as status:
+        yield status.update
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Deployment]:
+    """Open a deployment and say what opening repaired."""
+    from passersby.deployment.opened import Deployment
+
+    with Deployment.open(folder, now=now()) as deployment:
+        for line in deployment.repaired:
+            err.print(f"[yellow]repaired[/]  {line}", soft_wrap=True)
+        yield deployment
+
+
+def save(path: Path, data: bytes) -> None:
+    """Write a file that a command was asked for.
+
+    Raises:
+        UsageError: it cannot be written there.
+    """
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        reason = error.strerror or "unknown reason"
+        raise UsageError(
+            f"{path} cannot be written: {reason}.", "Name a file in a folder that is there."
+        ) from None

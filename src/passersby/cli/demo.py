@@ -1,0 +1,62 @@
+"""`demo`: the whole story on generated data, ending with one offline page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from passersby.cli.app import app
+from passersby.cli.common import AsJson, ByteBar, emit, err, out
+
+if TYPE_CHECKING:
+    from passersby.demo import story
+
+
+@app.command(rich_help_panel="Start here")
+def demo(
+    folder: Annotated[Path, typer.Argument(help="New folder for files, deployment and page.")] = Path("demo"),
+    devices: Annotated[int, typer.Option(help="Size of the generated population.")] = 100_000,
+    as_json: AsJson = False,
+) -> None:
+    """Generate, ingest, derive, ask, be refused, check; ends with one offline index.html."""
+    from passersby.demo import story
+    from passersby.demo.page import write
+
+    part = 0
+
+    def say(text: str) -> None:
+        nonlocal part
+        part += 1
+        (err if as_json else out).print(f"[bold]{part}[/]  {text}")
+        bar.name("")
+
+    with ByteBar("", quiet=as_json) as bar:
+        seen = story.tell(folder, devices=devices, say=say, bar=bar.step, step=bar.name)
+    page = folder / "index.html"
+    write(seen, page)
+    found = {
+        "page": str(page.absolute()),
+        "deployment": str((folder / "deployment").absolute()),
+        "release": seen.answer["release"],
+        "covered": seen.answer["covered"],
+        "refused": [refused.code for refused in seen.refusals],
+        "seconds": round(seen.seconds, 1),
+    }
+    emit(found, as_json=as_json, human=lambda: _show(seen, page))
+
+
+def _show(seen: story.Seen, page: Path) -> None:
+    stored = sum(report.stored for report in seen.deliveries)
+    rejected = sum(sum(report.rejected.values()) for report in seen.deliveries)
+    out.print(f"\n{stored:,} pings stored, {rejected:,} rows rejected, each with its reason")
+    out.print(
+        f"release {seen.answer['release']}: epsilon {seen.answer['cost']['epsilon']:g}; shown cells cover "
+        f"{seen.answer['covered']:.0%} of the estimated total"
+    )
+    for refused in seen.refusals:
+        out.print(f"refused  [bold]{refused.asked}[/]\n         {refused.message}")
+    if seen.log is not None:
+        out.print(f"log verified: {seen.log.entries} entries, {seen.log.tiles} tiles")
+    out.print(f"\nOpen [bold]{page.absolute()}[/]", soft_wrap=True)

@@ -1,0 +1,130 @@
+"""`init`, `status`, `doctor`, `expire`: the deployment itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from passersby.cli.app import app
+from passersby.cli.common import AsJson, Folder, emit, now, opened, out, steps, table
+
+
+@app.command(rich_help_panel="Deployment")
+def init(
+    folder: Annotated[Path, typer.Argument(help="New folder for the deployment.")],
+    name: Annotated[
+        str, typer.Option(help="Public name; the log's origin is derived from it.")
+    ] = "passersby",
+    utc_offset: Annotated[str, typer.Option(help="The one fixed offset of days and weeks.")] = "+00:00",
+    database: Annotated[
+        str, typer.Option(help="postgresql+psycopg://USER@HOST/NAME; default: SQLite in the folder.")
+    ] = "",
+    custodian: Annotated[str, typer.Option(help="Account of the first person.")] = "custodian",
+    as_json: AsJson = False,
+) -> None:
+    """Make a deployment: folder, settings, keys, first custodian, and commented files to fill in."""
+    from passersby.deployment.create import create
+
+    made = create(folder, now=now(), name=name, utc_offset=utc_offset, database=database, custodian=custodian)
+
+    def human() -> None:
+        out.print(f"[bold]{made.root}[/] is ready. Nothing in it is approved yet.")
+        out.print(f"Your key: {made.key_file} — it, not a name, says who you are. Move it to a safe place.\n")
+        out.print("The next five commands, in order:")
+        steps(
+            [
+                (
+                    f"passersby person add OFFICER --role privacy -d {folder}",
+                    "A second person: approves the impact assessment with a key of their own",
+                ),
+                (
+                    f"passersby impact approve --file {folder}/impact.toml --key OFFICER.key -d {folder}",
+                    "Fill in impact.toml first; without it no licence is granted",
+                ),
+                (
+                    f"passersby supplier add --file {folder}/supplier.toml -d {folder}",
+                    "Fill in supplier.toml first: legal basis, dates, schema, retention",
+                ),
+                (
+                    f"passersby supplier assess SUPPLIER --file {folder}/assessment.toml -d {folder}",
+                    "Fill in assessment.toml first; no data of an unassessed supplier is taken",
+                ),
+                (
+                    f"passersby licence grant --file {folder}/licence.toml -d {folder}",
+                    "Fill in licence.toml first; then `passersby ingest` and `passersby ask`",
+                ),
+            ]
+        )
+
+    emit(
+        {
+            "deployment": str(made.root),
+            "custodian": made.custodian,
+            "key": str(made.key_file),
+            "files": [str(path) for path in made.forms],
+        },
+        as_json=as_json,
+        human=human,
+    )
+
+
+@app.command(rich_help_panel="Deployment")
+def status(folder: Folder = Path(), as_json: AsJson = False) -> None:
+    """Show what the deployment holds and what is due."""
+    from passersby.custody import health
+
+    with opened(folder) as d:
+        found = health.status(d.database, now=now())
+
+    def human() -> None:
+        out.print(
+            table(
+                ("table", "days", "files", "rows", "MB"),
+                [(t.table, t.days, t.files, f"{t.rows:,}", f"{t.bytes / 1e6:,.1f}") for t in found.tables],
+                right=("days", "files", "rows", "MB"),
+            )
+        )
+        for line in found.due:
+            out.print(f"[yellow]due[/]  {line}")
+        if not found.due:
+            out.print("Nothing is due.")
+        out.print("[dim]No outside witness signs the log: the operator could rewrite it.[/]")
+
+    emit(found.to_json(), as_json=as_json, human=human)
+
+
+@app.command(rich_help_panel="Deployment")
+def doctor(
+    folder: Folder = Path(),
+    deep: Annotated[bool, typer.Option("--deep", help="Also compare the hash of every file.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Check folders, keys, files, ledger and log; exit code 6 where something is wrong."""
+    with opened(folder) as d:
+        checks = d.doctor(deep=deep)
+
+    def human() -> None:
+        for check in checks:
+            mark = "[green]ok[/]  " if check.ok else "[red]bad[/] "
+            out.print(f"{mark} {check.what}", soft_wrap=True)
+            if not check.ok:
+                out.print(f"     [dim]next:[/] {check.next_step}", soft_wrap=True)
+
+    emit([check.to_json() for check in checks], as_json=as_json, human=human)
+    return 0 if all(check.ok for check in checks) else 6
+
+
+@app.command(rich_help_panel="Deployment")
+def expire(folder: Folder = Path(), as_json: AsJson = False) -> None:
+    """Delete what has reached its deletion date; run it daily."""
+    with opened(folder) as d:
+        gone = d.expire(now=now())
+
+    def human() -> None:
+        out.print(f"{gone.files} file(s) reached their deletion date.")
+        for line in gone.done:
+            out.print(line, soft_wrap=True)
+
+    emit(gone.to_json(), as_json=as_json, human=human)

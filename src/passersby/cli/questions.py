@@ -1,0 +1,260 @@
+"""`measures`, `ask`, `release`, `budget`: questions and what they cost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.panel import Panel
+
+from passersby.cli.app import app
+from passersby.cli.common import AsJson, Folder, Key, emit, err, now, opened, out, save, step_names, table
+from passersby.errors import BadRecord, UsageError
+
+if TYPE_CHECKING:
+    from passersby.model.place import Area
+
+release = typer.Typer(help="Stored answers and their labels.", no_args_is_help=True)
+app.add_typer(release, name="release", rich_help_panel="Questions")
+
+
+@app.command(rich_help_panel="Questions")
+def measures(as_json: AsJson = False) -> None:
+    """Show the catalogue of measures."""
+    from passersby.measures.catalogue import CATALOGUE
+
+    found = [
+        {
+            "name": m.name,
+            "unit": m.unit,
+            "definition": m.definition,
+            "source": m.source,
+            "every": list(m.grains),
+            "version": m.version,
+        }
+        for m in CATALOGUE.values()
+    ]
+
+    def human() -> None:
+        rows = [(m.name, m.unit, " ".join(m.grains), m.definition) for m in CATALOGUE.values()]
+        out.print(table(("measure", "unit", "--every", "definition"), rows))
+
+    emit(found, as_json=as_json, human=human)
+
+
+@app.command(rich_help_panel="Questions")
+def ask(
+    measure: Annotated[str, typer.Argument(help="A measure of `passersby measures`.")],
+    period: Annotated[str, typer.Option(help="2026-W20, 2026-05-12, or a range of either: A..B.")],
+    licence: Annotated[str, typer.Option(help="The licence that allows the question.")],
+    purpose: Annotated[str, typer.Option(help="A purpose of the licence, e.g. dpv:AcademicResearch.")],
+    case: Annotated[str, typer.Option(help="The case it belongs to; the log commits to it.")],
+    every: Annotated[str, typer.Option(help="hour, daypart, day or week.")] = "day",
+    resolution: Annotated[int, typer.Option(help="H3 resolution: 4 (25 km edge) to 7 (1.4 km).")] = 6,
+    area: Annotated[
+        str, typer.Option(help="west,south,east,north, H3 cells, or a GeoJSON file; default: the licence's.")
+    ] = "",
+    where: Annotated[
+        list[str] | None, typer.Option("--filter", help="hour=7,8 · weekday=sat,sun · daypart=night")
+    ] = None,
+    epsilon: Annotated[float, typer.Option(help="Privacy cost for one device and week.")] = 1.0,
+    out_file: Annotated[Path | None, typer.Option("--out", help="A .parquet, .csv or .geojson file.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Cost, error, skill and SQL; nothing spent.")
+    ] = False,
+    key: Key = None,
+    folder: Folder = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Ask for a statistic about a crowd. A question that was asked before is free."""
+    from passersby.deployment import views
+    from passersby.gate.request import Request
+    from passersby.render import export
+
+    if out_file is not None:
+        export.check_format(out_file)
+    request = Request(
+        measure=measure,
+        period=period,
+        every=every,
+        resolution=resolution,
+        area=_area(area, resolution),
+        epsilon=epsilon,
+        licence=licence,
+        purpose=purpose,
+        case=case,
+        filters=tuple(where or ()),
+    )
+    with opened(folder) as d:
+        actor = d.actor(key)
+        if dry_run:
+            plan = views.plan(d, d.plan(request, actor, now=now()))
+            emit(plan, as_json=as_json, human=lambda: _show_plan(plan))
+            return
+        with step_names(quiet=as_json) as step:
+            answer = d.ask(request, actor, now=now(), step=step)
+        if out_file is not None:
+            export.write(answer.release.rows, out_file, d.config.offset)
+        view = views.answer(d, answer, out_file)
+        emit(view, as_json=as_json, human=lambda: _show_answer(view))
+
+
+@release.command("list")
+def list_releases(folder: Folder = Path(), as_json: AsJson = False) -> None:
+    """List the stored answers."""
+    from passersby.deployment import views
+
+    with opened(folder) as d:
+        found = views.releases(d)
+    columns = ("release", "measure", "periods", "every", "resolution", "epsilon", "log")
+    rows = [[row[column] for column in columns] for row in found]
+    emit(found, as_json=as_json, human=lambda: out.print(table(columns, rows)))
+
+
+@release.command("show")
+def show_release(
+    name: Annotated[str, typer.Argument(help="Name of the release.")],
+    png: Annotated[Path | None, typer.Option(help="Draw the map to this file.")] = None,
+    out_file: Annotated[Path | None, typer.Option("--out", help="A .parquet, .csv or .geojson file.")] = None,
+    label: Annotated[bool, typer.Option("--label", help="Print the whole label as YAML.")] = False,
+    folder: Folder = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Show a stored answer with its label; draw its map with --png."""
+    from passersby.deployment import views
+    from passersby.render import export
+
+    if out_file is not None:
+        export.check_format(out_file)
+    with opened(folder) as d:
+        found = d.release(name)
+        if png is not None:
+            save(png, views.picture(d, found))
+        if out_file is not None:
+            export.write(found.rows, out_file, d.config.offset)
+        view = views.release(d, found)
+
+    def human() -> None:
+        if label:
+            out.print(views.label_text(found), soft_wrap=True, markup=False)
+            return
+        _show_release(view)
+        for path in filter(None, (png, out_file)):
+            out.print(f"wrote {path}")
+
+    emit(view, as_json=as_json, human=human)
+
+
+@release.command("verify")
+def verify_release(
+    name: Annotated[str, typer.Argument(help="Name of the release.")],
+    folder: Folder = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Check a stored answer against its log entry, its question and its label."""
+    from passersby.deployment import views
+
+    with opened(folder) as d:
+        view = views.verify_release(d, name)
+    emit(view, as_json=as_json, human=lambda: out.print(f"[green]ok[/]  release {name}: {view['checked']}"))
+
+
+@app.command(rich_help_panel="Questions")
+def budget(
+    licence: Annotated[str, typer.Option(help="Only what this licence spent.")] = "",
+    folder: Folder = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Show the privacy budget of each period, or of one licence."""
+    from passersby.deployment import views
+
+    with opened(folder) as d:
+        found = views.budget(d, licence)
+
+    def human() -> None:
+        if not found:
+            out.print("Nothing was spent.")
+            return
+        rows = [
+            (r["period"], r["key"], f"{r['epsilon_spent']:.3f}", f"{r['epsilon_cap']:.3f}", _bar(r["share"]))
+            for r in found
+        ]
+        columns = ("period", "pseudonym key", "epsilon spent", "cap", "")
+        out.print(table(columns, rows, right=("epsilon spent", "cap")))
+        out.print(
+            "[dim]epsilon for one device and week, all questions together, at the deployment's delta[/]"
+        )
+
+    emit(found, as_json=as_json, human=human)
+
+
+def _area(text: str, resolution: int) -> Area | None:
+    from passersby.model.place import parse_area, parse_geojson
+
+    if not text:
+        return None
+    path = Path(text)
+    if path.suffix.lower() in {".geojson", ".json"}:
+        try:
+            return parse_geojson(path.read_text(encoding="utf-8"), resolution)
+        except (OSError, UnicodeDecodeError):
+            raise BadRecord(f"{path} cannot be read.", "Name a GeoJSON file.") from None
+    if not 0 <= resolution <= 15:
+        raise UsageError("There is no such resolution.", "Use 4 to 7.")
+    return parse_area(text, resolution)
+
+
+def _bar(share: float, width: int = 24) -> str:
+    full = round(share * width)
+    return f"[cyan]{'█' * full}[/][dim]{'░' * (width - full)}[/] {share:.0%}"
+
+
+def _show_plan(plan: dict[str, Any]) -> None:
+    cost = plan["cost"]
+    out.print(
+        f"[bold]{plan['measure']}[/] {plan['period']} every {plan['every']}, "
+        f"resolution {plan['resolution']}, {plan['cells']:,} cells x {plan['buckets']} buckets"
+    )
+    out.print(
+        f"cost: epsilon {cost['epsilon']:g} at delta {cost['delta']:g} ({cost['micro_rho']:,} micro-rho) "
+        f"to each of {len(cost['periods'])} period(s). Nothing was spent.\n"
+    )
+    rows = [
+        (
+            row["resolution"],
+            row["edge_km"],
+            f"{row['standard_error']:,.1f}",
+            "unknown" if row["typical"] is None else f"{row['typical']:,.1f}",
+            "unknown" if row["skill"] is None else f"{row['skill']:.0%}",
+        )
+        for row in plan["resolutions"]
+    ]
+    columns = ("resolution", "edge km", "standard error", "typical count", "skill over zeros")
+    out.print(table(columns, rows, right=columns))
+    out.print(f"[dim]{plan['basis']}[/]\n", soft_wrap=True)
+    for resolution, text in plan["sql"].items():
+        out.print(Panel(text, title=f"SQL, resolution {resolution}", title_align="left", border_style="dim"))
+
+
+def _show_answer(view: dict[str, Any]) -> None:
+    cost = view["cost"]
+    paid = f"paid epsilon {cost['epsilon']:g}" if view["new"] else "stored answer, free"
+    out.print(f"release [bold]{view['release']}[/]  {paid} for each of {', '.join(cost['periods'])}")
+    out.print(
+        f"{view['rows']:,} rows: {view['shown']:,} shown, {view['suppressed']:,} suppressed; "
+        f"shown cells cover {view['covered']:.0%} of the estimated total"
+    )
+    if view["path"]:
+        out.print(f"wrote {view['path']}")
+    else:
+        err.print(f"[dim]next:[/]  passersby release show {view['release']} --png map.png --out rows.csv")
+
+
+def _show_release(view: dict[str, Any]) -> None:
+    out.print(json.dumps(view["question"], indent=2), markup=False)
+    out.print(table(("cell", "start", "estimate", "low", "high", "count", "flag"), view["sample"]))
+    out.print(
+        f"[dim]first rows of {view['rows']:,}; `--out rows.csv` writes all, `--label` prints the label[/]"
+    )

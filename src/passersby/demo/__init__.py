@@ -1,0 +1,1 @@
+"""The story that `make demo` tells: generate, take in, ask, be refused, check; then one offline page."""

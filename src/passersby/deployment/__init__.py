@@ -1,0 +1,1 @@
+"""One installation of Passersby: made, opened, and everything that its commands do with it."""

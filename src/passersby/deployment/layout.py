@@ -1,0 +1,102 @@
+"""Where things lie in a deployment's folder, and the settings that can never change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import URL
+from sqlalchemy.orm import Session
+
+from passersby.config import Config
+from passersby.errors import IntegrityError, NotADeployment
+from passersby.store import tables
+
+DEMO, ORIGIN, OFFSET, BUCKETS = "demo", "origin", "utc_offset", "buckets"
+"""Names of settings that are fixed when a deployment is made."""
+
+LOG_KEY = "log"
+"""Purpose of the key that signs the log's checkpoints."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths inside a deployment."""
+
+    root: Path
+
+    @property
+    def control(self) -> Path:
+        """The embedded control database."""
+        return self.root / "control.db"
+
+    @property
+    def key_file(self) -> Path:
+        """The key-encryption key: back it up apart from the database."""
+        return self.root / "keys" / "kek"
+
+    @property
+    def people(self) -> Path:
+        """Private keys of persons whose keys were made here."""
+        return self.root / "people"
+
+    @property
+    def lake(self) -> Path:
+        """Pings and what is derived from them."""
+        return self.root / "lake"
+
+    @property
+    def log(self) -> Path:
+        """The published log: a folder that any static web server can serve."""
+        return self.root / "log"
+
+    @property
+    def verifier_key(self) -> Path:
+        """The log's verifier key, for convenience; outsiders take it from another channel."""
+        return self.root / "log.vkey"
+
+    @property
+    def spill(self) -> Path:
+        """Where the engine spills; swept at each start."""
+        return self.root / "spill"
+
+    def url(self, config: Config) -> str:
+        """Return the SQLAlchemy URL of the control database."""
+        return config.database or URL.create("sqlite", database=str(self.control)).render_as_string()
+
+
+def setting(session: Session, name: str) -> str:
+    """Return a setting that was fixed when the deployment was made.
+
+    Raises:
+        NotADeployment: the control database was never set up.
+    """
+    row = session.get(tables.Setting, name)
+    if row is None:
+        raise NotADeployment(
+            "The control database belongs to no deployment.", "Make one with `passersby init DIR`."
+        )
+    return row.value
+
+
+def check_fixed(session: Session, config: Config) -> None:
+    """Refuse settings that differ from those the lake was laid out with.
+
+    Raises:
+        IntegrityError: offset or number of buckets was changed.
+    """
+    for name in (OFFSET, BUCKETS):
+        fixed, now = setting(session, name), str(getattr(config, name))
+        if fixed != now:
+            raise IntegrityError(
+                f"passersby.toml says {name} = {now}, but this deployment was made with {fixed}.",
+                "Put the old value back: days, periods and files are laid out with it.",
+            )
+
+
+def readable_by_others(root: Path) -> list[Path]:
+    """Return folders and key files of a deployment that other accounts can read."""
+    layout = Layout(root)
+    private = [root, layout.key_file.parent, layout.key_file, layout.people, layout.lake, layout.spill]
+    private += sorted(layout.people.glob("*.key")) if layout.people.is_dir() else []
+    return [path for path in private if path.exists() and path.stat().st_mode & 0o077]

@@ -1,0 +1,283 @@
+"""An open deployment: what its commands do, each whole with its log entry published."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy.orm import Session
+
+from passersby import config as settings
+from passersby.config import Config
+from passersby.custody import health, retention
+from passersby.custody.retention import Gone
+from passersby.deployment.layout import (
+    DEMO,
+    LOG_KEY,
+    ORIGIN,
+    Layout,
+    check_fixed,
+    readable_by_others,
+    setting,
+)
+from passersby.engines.duckdb import DuckDB
+from passersby.errors import UsageError
+from passersby.gate.gate import Answer, Gate
+from passersby.gate.parts import Parts
+from passersby.gate.planning import Planned
+from passersby.gate.request import Request
+from passersby.ingest import places
+from passersby.ingest.pipeline import Ingest
+from passersby.ingest.places import PlacesLoaded
+from passersby.ingest.report import Report
+from passersby.keys.envelope import Envelope, load_or_create_kek
+from passersby.keys.ring import KeyRing
+from passersby.keys.signed import Actor
+from passersby.lake.lake import Lake
+from passersby.model.release import Release
+from passersby.people.actor import actor_from
+from passersby.policy.decision import Decider
+from passersby.privacy.accounting import micro_rho_for
+from passersby.privacy.answers import ReleaseEntry
+from passersby.privacy.budget import Balance, LicenceBalance
+from passersby.privacy.ledger import Ledger
+from passersby.privacy.noise import OpenDPSampler
+from passersby.sensitive.lists import SensitiveLists
+from passersby.store import durable
+from passersby.store.database import Database
+from passersby.trustlog.entries import JSON, append
+from passersby.trustlog.publish import Publisher
+from passersby.trustlog.verify import Report as LogReport
+from passersby.trustlog.verify import verify_database
+
+
+class Deployment:
+    """One installation, open. Use it as a context manager, or call `close`.
+
+    `repaired` says in plain words what an interrupted command had left and opening put right.
+    """
+
+    def __init__(self, root: Path, config: Config, database: Database, *, now: int) -> None:
+        self.layout = Layout(root.absolute())
+        self.config = config
+        self.database = database
+        self.repaired: list[str] = []
+        with database.read() as session:
+            check_fixed(session, config)
+            origin, self.is_demo = setting(session, ORIGIN), setting(session, DEMO) == "1"
+        envelope = Envelope(load_or_create_kek(self.layout.key_file))
+        self.ring = KeyRing(database, envelope, epoch_weeks=config.epoch_weeks)
+        with database.write() as session:
+            signing_key = Ed25519PrivateKey.from_private_bytes(self.ring.purpose(session, LOG_KEY))
+        self.publisher = Publisher(self.layout.log, origin, signing_key)
+        self.lake = Lake(self.layout.lake, database, buckets=config.buckets, offset=config.offset)
+        cap = micro_rho_for(config.epsilon_cap, config.delta)
+        self.ledger = Ledger(database, cap=cap, revision_percent=config.revision_percent)
+        self.repaired = self.sweep(now)
+
+    @classmethod
+    def open(cls, root: Path | str, *, now: int | None = None) -> Self:
+        """Open the deployment in a folder, and repair what an interrupted command left.
+
+        Raises:
+            NotADeployment: the folder holds none.
+            IntegrityError: settings, keys, database and published log do not belong together.
+        """
+        root = Path(root)
+        config = settings.read(root)
+        database = Database(Layout(root.absolute()).url(config))
+        try:
+            database.migrate()
+            return cls(root, config, database, now=_instant(now))
+        except BaseException:
+            database.dispose()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the engine and the database."""
+        if "engine" in self.__dict__:
+            self.engine.close()
+        self.database.dispose()
+
+    @property
+    def vkey(self) -> str:
+        """The log's verifier key: publish it where the log's folder is not."""
+        return self.publisher.vkey
+
+    @cached_property
+    def engine(self) -> DuckDB:
+        """The query engine, opened when a question needs it."""
+        config = self.config
+        return DuckDB(self.layout.spill, threads=config.threads, memory_mb=config.memory_mb)
+
+    @cached_property
+    def gate(self) -> Gate:
+        """The only way numbers leave."""
+        return Gate(
+            Parts(
+                config=self.config,
+                database=self.database,
+                lake=self.lake,
+                engine=self.engine,
+                ring=self.ring,
+                ledger=self.ledger,
+                decider=Decider(),
+                sampler=OpenDPSampler(self.config.threads),
+                publisher=self.publisher,
+            )
+        )
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Run one transaction of records; the log is published after it committed."""
+        with self.database.write() as session:
+            yield session
+        self.publisher.publish(self.database)
+
+    def announce(self, *, now: int) -> None:
+        """Write the log's first entry: origin, verifier key, and whether this is a demo for ever."""
+        public: dict[str, JSON] = {
+            "origin": self.publisher.origin,
+            "demo": self.is_demo,
+            "verifier_key": self.vkey,
+        }
+        with self.writing() as session:
+            append(session, "deployment.created", public, now=now)
+        durable.write(self.layout.verifier_key, f"{self.vkey}\n".encode())
+
+    def sweep(self, now: int) -> list[str]:
+        """Repair lake, ledger and published log; return what was done, in plain words."""
+        self.publisher.check_not_behind(self.database)
+        repaired = self.lake.sweep(now)
+        with self.database.write() as session:
+            repaired += self.ledger.sweep(session, now)
+        self.publisher.publish(self.database)
+        return repaired
+
+    def actor(self, key_file: Path | str | None = None) -> Actor:
+        """Return the person who holds a private key; by default the only key in the people folder.
+
+        Raises:
+            UsageError: no key file is named and there is not exactly one in the folder.
+        """
+        if key_file is None:
+            found = sorted(self.layout.people.glob("*.key"))
+            if len(found) != 1:
+                raise UsageError(
+                    "It is not clear who you are: there is not exactly one key in the people folder.",
+                    "Name your private key file with --key or PASSERSBY_KEY.",
+                )
+            key_file = found[0]
+        with self.database.read() as session:
+            return actor_from(Path(key_file), session)
+
+    @cached_property
+    def sensitive(self) -> SensitiveLists:
+        """Lists of sensitive places."""
+        return SensitiveLists(self.layout.root, self.database, buffer_m=self.config.sensitive_buffer_m)
+
+    def load_places(self, path: Path, *, name: str, actor: Actor, now: int) -> PlacesLoaded:
+        """Put a list of sensitive places into force, and count what it finds in the lake already."""
+        try:
+            return places.load(self.sensitive, self.lake, path, name=name, actor=actor, now=now)
+        finally:
+            self.publisher.publish(self.database)
+
+    def ingest(
+        self,
+        files: Sequence[Path],
+        supplier: str,
+        *,
+        now: int | None = None,
+        consent: Path | None = None,
+        progress: Callable[[int, int, int], None] | None = None,
+        remove_source: bool = False,
+    ) -> Report:
+        """Take a delivery in, derive what it touches, publish the log. See `ingest.pipeline`."""
+        taking = Ingest(self.layout.root, self.config, self.database, self.lake, self.ring, sweep=self.sweep)
+        try:
+            return taking.run(
+                files,
+                supplier,
+                now=_instant(now),
+                consent=consent,
+                progress=progress,
+                remove_source=remove_source,
+            )
+        finally:
+            self.publisher.publish(self.database)
+
+    def ask(
+        self,
+        request: Request,
+        actor: Actor,
+        *,
+        now: int | None = None,
+        step: Callable[[str], None] = lambda _: None,
+    ) -> Answer:
+        """Answer a question through the gate. See `Gate.ask`."""
+        return self.gate.ask(request, actor, now=_instant(now), step=step)
+
+    def plan(self, request: Request, actor: Actor, *, now: int | None = None) -> Planned:
+        """Say what a question would cost and be worth; nothing is spent. See `Gate.plan`."""
+        return self.gate.plan(request, actor, now=_instant(now))
+
+    def release(self, name: str) -> Release:
+        """Return a stored answer by its short name."""
+        with self.database.read() as session:
+            return self.ledger.by_id(session, name)
+
+    def releases(self) -> Sequence[ReleaseEntry]:
+        """Return all stored answers without their rows, oldest first."""
+        with self.database.read() as session:
+            return self.ledger.list(session)
+
+    def balances(self) -> Sequence[Balance]:
+        """Return the budget of every period."""
+        with self.database.read() as session:
+            return self.ledger.balance(session)
+
+    def licence_balances(self, licence: str) -> Sequence[LicenceBalance]:
+        """Return what one licence spent."""
+        with self.database.read() as session:
+            return self.ledger.licence_balance(session, licence)
+
+    def verify_log(self, *, older: bytes | None = None) -> LogReport:
+        """Verify every entry and tile of the published log, and the database against it."""
+        return verify_database(self.database, self.layout.log, self.vkey, older=older)
+
+    def verify_ledger(self) -> None:
+        """Compare every balance with the sum of its mechanism events."""
+        with self.database.read() as session:
+            self.ledger.verify(session)
+
+    def doctor(self, *, deep: bool) -> list[health.Check]:
+        """Check folders, files, ledger and log; see `custody.health`."""
+        private = readable_by_others(self.layout.root)
+        return health.doctor(self.lake, self.verify_ledger, self.verify_log, private, deep=deep)
+
+    def expire(self, *, now: int | None = None) -> Gone:
+        """Delete what has reached its deletion date; see `custody.retention`."""
+        try:
+            return retention.expire(self.lake, self.ring, self.sweep, now=_instant(now))
+        finally:
+            self.publisher.publish(self.database)
+
+
+def _instant(now: int | None) -> int:
+    """Return epoch s: the given instant, by default the present."""
+    return int(time.time()) if now is None else now

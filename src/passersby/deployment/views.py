@@ -1,0 +1,276 @@
+"""Plain objects that commands print: plans, answers, releases, budgets. Noisy or public numbers only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h3.api.numpy_int as h3i
+import numpy as np
+import rfc8785
+from sqlalchemy import select
+
+from passersby.deployment.opened import Deployment
+from passersby.errors import IntegrityError
+from passersby.gate import prior, running, worth
+from passersby.gate.gate import Answer
+from passersby.gate.planning import Planned
+from passersby.measures.catalogue import get as get_measure
+from passersby.model.cost import MicroRho
+from passersby.model.period import Span, day_name, day_of
+from passersby.model.release import SUPPRESSED, Release
+from passersby.privacy import answers
+from passersby.privacy.accounting import epsilon_for
+from passersby.privacy.label import to_yaml
+from passersby.render import export
+from passersby.render.caption import Caption
+from passersby.store.tables import LogEntry
+from passersby.suppliers import registry
+from passersby.trustlog.entries import COMMITMENTS
+
+_SAMPLE = 12
+
+
+def plan(d: Deployment, planned: Planned) -> dict[str, Any]:
+    """Return what a question would cost and be worth, and the SQL that would run."""
+    question = planned.question
+    devices, earlier = _panel(d, planned), _earlier(d, planned)
+    found = worth.of(planned, finest=d.config.finest_resolution, devices=devices, earlier=earlier)
+    return {
+        "measure": question.measure,
+        "period": span_text(question.span, question.offset),
+        "every": question.every,
+        "resolution": question.resolution,
+        "cells": len(question.area.at(question.resolution)),
+        "buckets": len(planned.scope.starts),
+        "cost": cost(d, question.cost, [period.name for period in question.periods]),
+        "resolutions": [
+            {
+                "resolution": w.resolution,
+                "edge_km": round(h3i.average_hexagon_edge_length(w.resolution, "km"), 1),
+                "standard_error": w.standard_error,
+                "typical": w.typical,
+                "skill": w.skill,
+            }
+            for w in found
+        ],
+        "basis": _basis(devices, earlier),
+        "sql": {str(resolution): text for resolution, text in running.sql(planned).items()},
+    }
+
+
+def answer(d: Deployment, found: Answer, path: Path | None) -> dict[str, Any]:
+    """Return what an answer came to."""
+    release = found.release
+    return {
+        "release": release.id,
+        "new": found.new,
+        "path": None if path is None else str(path),
+        "cost": cost(d, MicroRho(release.micro_rho), list(release.question["periods"])),
+        "rows": release.rows.num_rows,
+        **shown(release),
+        "log_index": release.log_index,
+    }
+
+
+def shown(release: Release) -> dict[str, Any]:
+    """Return how many rows are shown, and the part of the consistent total that they cover.
+
+    The part is that of the label: over the released total, suppressed cells included; noisy, as both are.
+    """
+    flags = np.array(release.rows["flag"].to_pylist(), dtype=object)
+    suppressed = int((flags == SUPPRESSED).sum())
+    return {
+        "shown": len(flags) - suppressed,
+        "suppressed": suppressed,
+        "covered": float(release.label["shown_mass"]),
+    }
+
+
+def cost(d: Deployment, spent: MicroRho, periods: list[str]) -> dict[str, Any]:
+    """Return a cost in both units."""
+    return {
+        "micro_rho": spent.value,
+        "epsilon": round(epsilon_for(spent, d.config.delta), 4),
+        "delta": d.config.delta,
+        "periods": periods,
+    }
+
+
+def releases(d: Deployment) -> list[dict[str, Any]]:
+    """Return the stored answers, oldest first."""
+    return [
+        {
+            "release": entry.id,
+            "measure": entry.question["measure"],
+            "periods": ", ".join(entry.question["periods"]),
+            "every": entry.question["every"],
+            "resolution": entry.question["resolution"],
+            "epsilon": round(epsilon_for(MicroRho(entry.micro_rho), d.config.delta), 3),
+            "log": entry.log_index,
+            "created": entry.created,
+            "withdrawn": entry.withdrawn,
+        }
+        for entry in d.releases()
+    ]
+
+
+def release(d: Deployment, found: Release) -> dict[str, Any]:
+    """Return a stored answer with its label and its first rows that are shown."""
+    first = found.rows.filter(found.rows["estimate"].is_valid()).slice(0, _SAMPLE)
+    question = {k: v for k, v in found.question.items() if k != "area"}
+    return {
+        "release": found.id,
+        "question": {**question, "area": f"{len(found.question['area'])} compacted cells"},
+        "rows": found.rows.num_rows,
+        **shown(found),
+        "label": dict(found.label),
+        "sample": [[_short(v) for v in row.values()] for row in export.records(first, d.config.offset)],
+        "log_index": found.log_index,
+    }
+
+
+def label_text(found: Release) -> str:
+    """Return the label as YAML."""
+    return to_yaml(found.label)
+
+
+def picture(d: Deployment, found: Release) -> bytes:
+    """Return the map of a release as PNG."""
+    from passersby.render.map import draw  # noqa: PLC0415  (Matplotlib takes half a second to import)
+
+    return draw(found.rows, caption(found, d.config.offset))
+
+
+def caption(found: Release, offset: int) -> Caption:
+    """Return the words around a release's map."""
+    question, measure = found.question, get_measure(found.question["measure"])
+    loss = found.label["privacy_loss"]["privacy_parameters"]
+    when = span_text(Span(question["from"], question["to"]), offset)
+    return Caption(
+        title=f"{measure.name.capitalize()}, {when}",
+        subtitle=f"{measure.unit.capitalize()} per H3 cell of resolution {question['resolution']}, every "
+        f"{question['every']} · release {found.id}",
+        unit=measure.unit,
+        every=question["every"],
+        promise=f"Differentially private: epsilon {loss['epsilon']:g} at delta {loss['delta']:g} for one "
+        "device and week. Hatched cells are below the floor. Intervals are 95%. Borders: Natural Earth.",
+        offset=offset,
+    )
+
+
+def budget(d: Deployment, licence: str) -> list[dict[str, Any]]:
+    """Return what was spent in each period, in all or by one licence."""
+    rows = d.licence_balances(licence) if licence else d.balances()
+    return [
+        {
+            "period": row.period,
+            "key": row.key,
+            "micro_rho_spent": row.spent.value,
+            "micro_rho_cap": row.cap.value,
+            "epsilon_spent": epsilon_for(row.spent, d.config.delta),
+            "epsilon_cap": epsilon_for(row.cap, d.config.delta),
+            "share": row.spent.value / row.cap.value if row.cap.value else 1.0,
+        }
+        for row in rows
+    ]
+
+
+def verify_release(d: Deployment, name: str) -> dict[str, Any]:
+    """Check a stored answer against its log entry; return what was checked.
+
+    Raises:
+        IntegrityError: rows, label or question are not those of the log entry.
+    """
+    found = d.release(name)
+    rows_sha256 = hashlib.sha256(answers.rows_parquet(found.rows)).hexdigest()
+    label_sha256 = hashlib.sha256(rfc8785.dumps(dict(found.label))).hexdigest()
+    question_sha256 = hashlib.sha256(rfc8785.dumps(dict(found.question))).hexdigest()
+    with d.database.read() as session:
+        body = session.scalar(select(LogEntry.body).where(LogEntry.index == found.log_index))
+    said = _entry(body)
+    expected = {
+        "kind": "release.made",
+        "release": found.id,
+        "question": question_sha256,
+        "rows_sha256": rows_sha256,
+        "label_sha256": label_sha256,
+    }
+    wrong = [field for field, value in expected.items() if said.get(field) != value]
+    if wrong:
+        raise IntegrityError(
+            f"The stored answer does not fit its log entry: {', '.join(wrong)}.",
+            "Do not use it; run `passersby log verify`.",
+        )
+    return {
+        "release": found.id,
+        "log_index": found.log_index,
+        "checked": "rows, label and question fit the log",
+    }
+
+
+def log_entries(d: Deployment, *, last: int, kind: str = "") -> list[dict[str, Any]]:
+    """Return the public fields of the newest entries, oldest first."""
+    found: list[dict[str, Any]] = []
+    with d.database.read() as session:
+        query = select(LogEntry.index, LogEntry.body).order_by(LogEntry.index.desc())
+        for index, body in session.execute(query):
+            entry = {name: value for name, value in json.loads(body).items() if name != COMMITMENTS}
+            if not kind or entry["kind"] == kind:
+                found.append({"index": index, **entry})
+            if len(found) == last:
+                break
+    return found[::-1]
+
+
+def span_text(span: Span, offset: int) -> str:
+    """Return a span of days for people: `2026-05-11 to 2026-05-17`."""
+    first, last = day_name(day_of(span.start, offset)), day_name(day_of(span.end - 1, offset))
+    return first if first == last else f"{first} to {last}"
+
+
+def _entry(body: bytes | None) -> Mapping[str, Any]:
+
+    return json.loads(body) if body else {}
+
+
+def _panel(d: Deployment, planned: Planned) -> int | None:
+    """Return the devices that contracts over the question's days declare, None where one declares none."""
+    span, offset = planned.question.span, planned.question.offset
+    first, last = day_of(span.start, offset), day_of(span.end - 1, offset)
+    with d.database.read() as session:
+        declared = [
+            supplier.contract.expected_devices
+            for supplier in registry.list_all(session)
+            if supplier.contract.dates_from <= last and supplier.contract.dates_to >= first
+        ]
+    known = [devices for devices in declared if devices is not None]
+    return sum(known) if known and len(known) == len(declared) else None
+
+
+def _earlier(d: Deployment, planned: Planned) -> Release | None:
+    """Return the newest release of the same measure and grain."""
+    question = planned.question
+    for entry in reversed(list(d.releases())):
+        same = entry.question["measure"] == question.measure and entry.question["every"] == question.every
+        if same and entry.withdrawn is None:
+            return d.release(entry.id)
+    return None
+
+
+def _basis(devices: int | None, earlier: Release | None) -> str:
+    if earlier is not None:
+        return f"Typical counts are those of release {earlier.id}. Skill below 0: publishing zeros is better."
+    if devices is None:
+        return "No contract declares its panel size (expected_devices), so that skill is unknown."
+    return (
+        f"Typical counts assume the {devices:,} devices that contracts declare, spread by the population "
+        f"of towns (GeoNames), seen in {prior.OBSERVED_SHARE:.0%} of hours. Skill below 0: zeros are better."
+    )
+
+
+def _short(value: object) -> object:
+    return f"{value:,.1f}" if isinstance(value, float) else value

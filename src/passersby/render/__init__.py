@@ -1,0 +1,1 @@
+"""Turns released rows into files and pictures. It sees noisy numbers only."""

