@@ -1,0 +1,64 @@
+"""Runs all benchmarks, one after the other, and prints what they printed below a line about the machine.
+
+    python benchmarks/run.py [--quick]
+
+The figures mean something only on a machine that does nothing else. `--quick` takes some minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+HERE = Path(__file__).parent
+LIBRARIES = ("duckdb", "polars", "polars-h3", "pyarrow", "numba", "numpy", "opendp", "sqlalchemy")
+
+FULL: dict[str, list[str]] = {
+    "synth.py": [],
+    "ingest.py": ["--rows", "100000000"],
+    "presence.py": ["--pings", "97000000", "--devices", "200000"],
+    "ask.py": [],
+    "accuracy.py": [],
+}
+QUICK: dict[str, list[str]] = {
+    "synth.py": [],
+    "ingest.py": ["--rows", "5000000"],
+    "presence.py": ["--pings", "20000000", "--devices", "40000"],
+    "ask.py": ["--rows", "5000000", "--devices", "40000"],
+    "accuracy.py": ["--quick"],
+}
+
+
+def main() -> int:
+    """Run the scripts; return 1 if one of them failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    chosen = QUICK if parser.parse_args().quick else FULL
+    print(machine(), flush=True)
+    failed = []
+    for script, arguments in chosen.items():
+        print(f"\n## {script} {' '.join(arguments)}\n", flush=True)
+        if subprocess.run([sys.executable, HERE / script, *arguments], check=False).returncode:
+            failed.append(script)
+    print(f"\nfailed: {', '.join(failed) or 'none'}")
+    return 1 if failed else 0
+
+
+def machine() -> str:
+    """Return one line about the machine and one about the versions."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    load = os.getloadavg()[0]
+    versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    return (
+        f"{platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB, load before {load:.1f}; "
+        f"Python {platform.python_version()}\n{versions}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
