@@ -1,15 +1,20 @@
 """Times one ingest, from a compressed CSV to presence, in a process of its own.
 
-    python benchmarks/ingest.py [--rows 5000000] [--memory-mb 2048] [--threads 0] [--keep DIR]
+    python benchmarks/ingest.py [--rows 5000000] [--memory-mb 2048] [--threads 0] [--keep DIR] [--plain]
 
 A generated country's phones are written as CSV.zst (ISO 8601 times, UUIDs, consent register, dirt); a
 fresh deployment takes the files; printed are rows a second of steps 1 to 10, of step 11, peak memory
 and bytes a stored ping.
+
+With `--plain` a short Polars script then does what can be done to the same files without a promise: all
+of them in memory, no reason for a bad row, no contract, consent, place, bucket or log. Its figure is the
+speed of the machine, and the ratio of the two can be compared between machines.
 """
 
 from __future__ import annotations
 
 import argparse
+import hmac
 import json
 import resource
 import subprocess
@@ -19,6 +24,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import polars as pl
+import polars_h3 as plh3
 
 from passersby.config import Config
 from passersby.derive.presence import derive_days
@@ -47,8 +56,13 @@ def main() -> None:
     parser.add_argument("--memory-mb", type=int, default=2048)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder that keeps the generated files for the next run")
+    parser.add_argument("--plain", action="store_true", help="compare with a plain Polars script")
     parser.add_argument("--child", nargs=2, type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--plain-child", nargs=2, type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.plain_child:
+        _plain(*arguments.plain_child)
+        return
     if arguments.child:
         source, root = arguments.child
         _child(source, root, arguments.memory_mb, arguments.threads)
@@ -59,7 +73,18 @@ def main() -> None:
             _generate(source, arguments.rows)
         command = [sys.executable, __file__, "--child", str(source), str(Path(scratch) / "deployment")]
         command += ["--memory-mb", str(arguments.memory_mb), "--threads", str(arguments.threads)]
-        print(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout, end="")
+        figures = _run(command)
+        if arguments.plain:
+            target = Path(scratch) / "plain.parquet"
+            plain = _run([sys.executable, __file__, "--plain-child", str(source), str(target)])
+            figures |= plain | {"ratio": round(figures["steps_1_to_10_rows_s"] / plain["plain_rows_s"], 2)}
+        print(json.dumps(figures))
+
+
+def _run(command: list[str]) -> dict[str, Any]:
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    figures: dict[str, Any] = json.loads(printed)
+    return figures
 
 
 def _generate(source: Path, rows: int) -> Summary:
@@ -94,6 +119,45 @@ def _child(source: Path, root: Path, memory_mb: int, threads: int) -> None:
         "files": parts,
     }
     print(json.dumps(figures))
+
+
+def _plain(source: Path, target: Path) -> None:
+    begun = time.perf_counter()
+    names = ["advertiser_id", "datetime", "latitude", "longitude", "horizontal_accuracy"]
+    types = dict.fromkeys(names[2:], pl.Float64)
+    files = sorted((source / SUPPLIER).iterdir())
+    frame = pl.concat(
+        pl.read_csv(
+            file, columns=names, schema_overrides=types, ignore_errors=True, truncate_ragged_lines=True
+        )
+        for file in files
+    )
+    read = len(frame)
+    ids = frame["advertiser_id"].drop_nulls().unique()
+    digests = (hmac.digest(b"k" * 32, one.lower().encode(), "sha256")[:8] for one in ids)
+    known = pl.DataFrame({"advertiser_id": ids, "device": np.frombuffer(b"".join(digests), "<i8")})
+    (
+        frame.join(known, on="advertiser_id")
+        .filter(pl.col("latitude").is_between(-90, 90), pl.col("longitude").is_between(-180, 180))
+        .select(
+            "device",
+            pl.col("datetime")
+            .str.to_datetime("%+", strict=False)
+            .dt.epoch("s")
+            .cast(pl.Int32, strict=False)
+            .alias("t"),
+            (pl.col("latitude") * 1e5).round().cast(pl.Int32).alias("lat_e5"),
+            (pl.col("longitude") * 1e5).round().cast(pl.Int32).alias("lon_e5"),
+            plh3.latlng_to_cell("latitude", "longitude", 10, return_dtype=pl.Int64).alias("cell"),
+            pl.col("horizontal_accuracy").ceil().cast(pl.Int32).alias("accuracy_m"),
+        )
+        .drop_nulls(["t", "cell"])
+        .sort("device", "t")
+        .unique(["device", "t"], keep="first", maintain_order=True)
+        .write_parquet(target, compression="zstd", compression_level=1)
+    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(json.dumps({"plain_rows_s": int(read / (time.perf_counter() - begun)), "plain_peak_mb": peak}))
 
 
 def _timed(function: Callable[..., Any], seconds: list[float]) -> Callable[..., Any]:

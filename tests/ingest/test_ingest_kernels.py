@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from passersby.errors import DiskFull
@@ -84,6 +84,34 @@ def test_devices_and_teleports_are_counted() -> None:
         [800000, 800000, 800000, 17999990, -17999990], dtype=np.int32
     )  # 22 m over the antimeridian
     assert kernels.summary(device, t, lat, lon, 0) == (2, 1)
+
+
+FIX = st.tuples(st.integers(0, 60), st.integers(-9_000_000, 9_000_000), st.integers(-18_000_000, 18_000_000))
+
+
+@given(
+    first=FIX,
+    step=st.tuples(st.integers(0, 60), st.integers(-30_000, 30_000), st.integers(-30_000, 30_000)),
+)
+def test_the_speed_of_a_move_is_along_the_great_circle(
+    first: tuple[int, int, int], step: tuple[int, int, int]
+) -> None:
+    north = min(9_000_000, max(-9_000_000, first[1] + step[1]))
+    east = (first[2] + step[2] + 18_000_000) % 36_000_000 - 18_000_000
+    (a, b), (c, d) = np.radians([[first[1] / 1e5, north / 1e5], [first[2] / 1e5, east / 1e5]])
+    here, there = (
+        np.array([np.cos(x) * np.cos(y), np.cos(x) * np.sin(y), np.sin(x)]) for x, y in ((a, c), (b, d))
+    )
+    metres = 2 * 6_371_008.8 * np.arcsin(min(1.0, float(np.linalg.norm(here - there)) / 2))
+    assume(abs(metres - 70 * step[0]) > 1e-3)
+    found = kernels.summary(
+        np.zeros(2, np.int64),
+        np.array([WEEK_END, WEEK_END + step[0]], dtype=np.int32),
+        np.array([first[1], north], dtype=np.int32),
+        np.array([first[2], east], dtype=np.int32),
+        0,
+    )
+    assert found == (1, int(metres > 70 * step[0]))
 
 
 def test_a_move_over_the_end_of_a_period_is_no_teleport() -> None:

@@ -19,6 +19,8 @@ TELEPORT_M_S = 70.0
 
 _FIRST_MONDAY = 4 * DAY
 _EARTH_M = 6_371_008.8
+_MOST_M_E5 = _EARTH_M * np.pi / 180e5
+"""Metres of 1e-5 degrees of latitude, and of longitude on the equator."""
 
 Ints = npt.NDArray[np.int64]
 Small = npt.NDArray[np.int32]
@@ -79,6 +81,9 @@ def summary(device: Ints, t: Small, lat_e5: Small, lon_e5: Small, offset: int) -
             continue
         if not _near(device, t, i - 1, i, offset, WEEK):
             continue
+        north, east_e5 = abs(np.int64(lat_e5[i]) - lat_e5[i - 1]), abs(np.int64(lon_e5[i]) - lon_e5[i - 1])
+        if (north + east_e5) * _MOST_M_E5 <= TELEPORT_M_S * (np.int64(t[i]) - np.int64(t[i - 1])):
+            continue  # the way along meridian and equator is no shorter, and needs no trigonometry
         a, b = np.radians(lat_e5[i - 1] / 1e5), np.radians(lat_e5[i] / 1e5)
         east = np.radians((lon_e5[i] - np.int64(lon_e5[i - 1])) / 1e5)
         half = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin(east / 2) ** 2

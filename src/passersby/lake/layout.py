@@ -22,7 +22,7 @@ Ints = npt.NDArray[np.int64]
 ROW_GROUP = 500_000
 """Rows of a row group: what a reader must hold of one file at a time."""
 
-_ZSTD_LEVEL = 3
+_ZSTD_LEVEL = 1
 _DELTA = "DELTA_BINARY_PACKED"
 
 

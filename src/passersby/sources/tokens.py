@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,9 @@ from passersby.sources.kernels import Bytes, Flags, Ints, Words, compiled, inlin
 
 _QUOTE, _NEWLINE = ord('"'), ord("\n")
 _OK, _ESCAPED, _BROKEN = 0, 1, 2
+
+_Source: TypeAlias = tuple[Bytes, Ints]
+"""A text and the places of what `_marked` marks in it."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,10 @@ def cut(
     escaped = np.zeros((len(wanted), lines), dtype=np.uint8)
     sorted_out = np.empty((2, lines), dtype=np.int64)
     quote = quote and b'"' in block
-    form = np.array([ord(delimiter), quote, not block.isascii()], dtype=np.int64)
-    rows, broken = _cut(np.frombuffer(block, np.uint8), form, slots, views, escaped, sorted_out)
+    form = np.array([ord(delimiter), quote], dtype=np.int64)
+    data = np.frombuffer(block, np.uint8)
+    marked = _marked(data, ord(delimiter), int(quote))
+    rows, broken = _cut((data, marked), form, slots, views, escaped, sorted_out)
     text = pa.py_buffer(block)
     columns = [
         _column(name, views[slot, :rows], escaped[slot, :rows], text) for slot, name in enumerate(wanted)
@@ -65,15 +71,35 @@ def _column(name: str, views: Words, escaped: Flags, text: pa.Buffer) -> pl.Seri
 
 
 @compiled
-def _cut(text: Bytes, form: Ints, slots: Ints, views: Words, escaped: Flags, lines: Ints) -> tuple[int, int]:
+def _marked(text: Bytes, delimiter: int, quote: int) -> Ints:
+    """Return the places of delimiters, line breaks, bytes beyond ASCII and, with `quote`, quotes."""
+    marks = np.zeros((len(text) + 7) // 8 * 8, dtype=np.uint8)
+    for i in range(len(text)):  # without branches: many bytes in one instruction
+        byte = text[i]
+        marks[i] = (byte == delimiter) | (byte == _NEWLINE) | (byte >> 7) | (quote & (byte == _QUOTE))
+    places = np.empty(marks.sum() + 1, dtype=np.int64)
+    found = 0
+    for at, eight in enumerate(marks.view(np.uint64)):
+        if eight != 0:
+            for i in range(8 * at, 8 * at + 8):
+                places[found] = i
+                found += marks[i]
+    return places
+
+
+@compiled
+def _cut(
+    source: _Source, form: Ints, slots: Ints, views: Words, escaped: Flags, lines: Ints
+) -> tuple[int, int]:
     """Fill `views` and `escaped`, and `lines` with those of rows and of bad lines; return how many.
 
-    `form` is the delimiter, whether quotes count, and whether to check for UTF-8.
+    `form` is the delimiter and whether quotes count.
     """
-    at = line = rows = broken = 0
+    text = source[0]
+    at = mark = line = rows = broken = 0
     while at < len(text):
         first = at
-        at, fields = _row(text, at, form, slots, views[:, rows], escaped[:, rows])
+        at, mark, fields = _row(source, (at, mark), form, slots, views[:, rows], escaped[:, rows])
         if fields == len(slots):
             lines[0, rows] = line
             rows += 1
@@ -86,46 +112,55 @@ def _cut(text: Bytes, form: Ints, slots: Ints, views: Words, escaped: Flags, lin
 
 
 @inlined
-def _row(text: Bytes, at: int, form: Ints, slots: Ints, views: Words, escaped: Flags) -> tuple[int, int]:
-    """Read one line; return where it ends and its number of fields, -1 where it is broken."""
-    delimiter, quote, check_utf8 = form
+def _row(
+    source: _Source, place: tuple[int, int], form: Ints, slots: Ints, views: Words, escaped: Flags
+) -> tuple[int, int, int]:
+    """Read one line from its place and the mark there; return its end's, and how many fields it has.
+
+    The number of fields is -1 where the line is broken.
+    """
+    text, marked = source
+    at, mark = place
+    delimiter, quote = form
     field, state, stray = 0, _OK, 0
     while True:
+        while marked[mark] < at:
+            mark += 1
+        ascii_only = True
         if quote and text[at] == _QUOTE:
             begin, end, at, state = _quoted(text, at + 1, delimiter)
+            ascii_only = False
         else:
-            begin, end, at, state = _plain(text, at, delimiter)
-            if quote:
-                for i in range(begin, end):
-                    stray += text[i] == _QUOTE
+            begin, state = at, _OK
+            while text[marked[mark]] != delimiter and text[marked[mark]] != _NEWLINE:
+                if text[marked[mark]] == _QUOTE:
+                    stray += 1
+                else:
+                    ascii_only = False
+                mark += 1
+            end = at = marked[mark]
         if field < len(slots) and slots[field] >= 0 and state != _BROKEN:
-            if check_utf8 and not _is_utf8(text, begin, end):
-                state = _BROKEN
-            else:
+            begin, end = _trimmed(text, begin, end)
+            if ascii_only or _is_utf8(text, begin, end):
                 _put(views[slots[field]], text, begin, end)
                 escaped[slots[field]] = state
+            else:
+                state = _BROKEN
         field += 1
         if state == _BROKEN or text[at] == _NEWLINE:
             break
         at += 1
     while text[at] != _NEWLINE:
         at += 1
-    return at, (-1 if state == _BROKEN or stray % 2 else field)
-
-
-@inlined
-def _plain(text: Bytes, at: int, delimiter: int) -> tuple[int, int, int, int]:
-    """Return an unquoted field's trimmed begin and end, the place after it, and its state."""
-    begin = at
-    while text[at] != delimiter and text[at] != _NEWLINE:
-        at += 1
-    begin, end = _trimmed(text, begin, at)
-    return begin, end, at, _OK
+    return at, mark, (-1 if state == _BROKEN or stray % 2 else field)
 
 
 @compiled
 def _quoted(text: Bytes, at: int, delimiter: int) -> tuple[int, int, int, int]:
-    """Return the same of a quoted field; `at` is behind its opening quote."""
+    """Return a quoted field's begin and end, the place after it, and its state.
+
+    `at` is behind the opening quote.
+    """
     begin, state = at, _OK
     while text[at] != _NEWLINE:
         if text[at] == _QUOTE:
@@ -136,13 +171,13 @@ def _quoted(text: Bytes, at: int, delimiter: int) -> tuple[int, int, int, int]:
         at += 1
     if text[at] == _NEWLINE:
         return begin, at, at, _BROKEN
-    inner, end = _trimmed(text, begin, at)
+    end = at
     at += 1
     while text[at] == 32 or text[at] == 13:
         at += 1
     if text[at] != delimiter and text[at] != _NEWLINE:
         state = _BROKEN
-    return inner, end, at, state
+    return begin, end, at, state
 
 
 @inlined
