@@ -73,6 +73,15 @@ def test_a_register_stays_in_force_for_the_next_delivery(deployed: Any, tmp_path
     assert deployed.take(write(tmp_path / "b.csv", f"a,{T + 9},47,8,5", f"b,{T},47,8,5")).stored == 1
 
 
+def test_objections_count_on_every_legal_basis(deployed: Any, tmp_path: Path) -> None:
+    deployed.supplier(basis="contract")
+    register = consent(tmp_path, f"a,{T + DAY},given,", f"b,{T - DAY},refused,", f"c,{T - DAY},withdrawn,")
+    rows = [f"{who},{T},47,8,5" for who in "abcd"]
+    report = deployed.take(write(tmp_path / "a.csv", *rows), consent=register)
+    assert (report.stored, report.rejected) == (2, {"no-consent": 2})
+    assert report.examples == {"no-consent": (3, 4)}
+
+
 def test_without_any_register_a_delivery_on_consent_is_refused(deployed: Any, tmp_path: Path) -> None:
     deployed.supplier(basis="consent")
     with pytest.raises(NotReady, match="no consent register") as caught:

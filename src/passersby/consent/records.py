@@ -7,6 +7,7 @@ DPV 2 (https://w3id.org/dpv), with or without their prefix, or one of the plain 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,10 @@ STATES = MappingProxyType(
         "consentrequested": False,
         "consentrequestdeferred": False,
         "consentunknown": False,
+        "denied": False,
+        "false": False,
+        "no": False,
+        "0": False,
     }
 )
 """State of a record, in lower case -> whether it permits processing (control A6)."""
@@ -52,6 +57,7 @@ _TIMES = ("given_at", "withdrawn_at", "expires_at")
 _COLUMNS = (*_NEEDED, "withdrawn_at", "expires_at", "notice_version")
 _BATCH_ROWS = 500_000
 _BLOCK_BYTES = 16 << 20
+_HEAD_BYTES = 1 << 16
 _GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
 
 
@@ -148,7 +154,7 @@ def _opened(path: Path) -> Iterator[tuple[Iterator[pa.RecordBatch], int]]:
                 return
         compression = "gzip" if magic[:2] == _GZIP else "zstd" if magic == _ZSTD else None
         with _stream(path, compression) as stream:
-            start = stream.read(1)
+            start = stream.read(_HEAD_BYTES)
         with _stream(path, compression) as stream:
             yield _text(stream, start)
     except pa.ArrowInvalid:
@@ -163,9 +169,19 @@ def _stream(path: Path, compression: str | None) -> pa.NativeFile:
     return pa.input_stream(str(path), compression=compression)
 
 
+def _as_written(start: bytes) -> pa_json.ParseOptions:
+    """Keep ISO 8601 times as texts if the first record has such: Arrow would take their offsets away."""
+    try:
+        first = json.loads(start.partition(b"\n")[0])
+    except ValueError:
+        first = {}
+    texts = [name for name in _TIMES if isinstance(first.get(name) or first.get("given_at"), str)]
+    return pa_json.ParseOptions(explicit_schema=pa.schema([(name, pa.string()) for name in texts]))
+
+
 def _text(stream: pa.NativeFile, start: bytes) -> tuple[Iterator[pa.RecordBatch], int]:
-    if start == b"{":
-        return pa_json.open_json(stream, pa_json.ReadOptions(block_size=_BLOCK_BYTES)), 1
+    if start.startswith(b"{"):
+        return pa_json.open_json(stream, pa_json.ReadOptions(block_size=_BLOCK_BYTES), _as_written(start)), 1
     reader = pa_csv.open_csv(
         stream,
         read_options=pa_csv.ReadOptions(block_size=_BLOCK_BYTES),

@@ -50,19 +50,28 @@ class Loaded:
 
 @dataclass(frozen=True, eq=False)
 class Register:
-    """The consents of one supplier that are in force: sorted hashes and when each was given (epoch s)."""
+    """What one supplier's register says.
+
+    Args:
+        hashes: of the ids with a consent in force, sorted.
+        given_at: when each of them was given, epoch s.
+        objections: hashes of the ids whose latest record refuses or withdraws, sorted.
+    """
 
     hashes: npt.NDArray[np.int64]
     given_at: npt.NDArray[np.int64]
+    objections: npt.NDArray[np.int64]
 
     def given(self, hashes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return since when each hashed id has a consent in force, epoch s; `NEVER` for none."""
         out = np.full(len(hashes), NEVER, dtype=np.int64)
-        if len(self.hashes):
-            at = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
-            found = self.hashes[at] == hashes
-            out[found] = self.given_at[at[found]]
+        at, found = _looked_up(self.hashes, hashes)
+        out[found] = self.given_at[at[found]]
         return out
+
+    def objects(self, hashes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Return which hashed ids refused or withdrew: they bar processing on any legal basis."""
+        return _looked_up(self.objections, hashes)[1]
 
 
 class ConsentRegisters:
@@ -128,7 +137,7 @@ class ConsentRegisters:
         return row.version if row else 0
 
     def current(self, number: int, *, now: int) -> Register | None:
-        """Return the consents of supplier `number` that are in force at `now`; None without a register.
+        """Return what the register of supplier `number` says at `now`; None without a register.
 
         A consent is in force when its latest record permits processing, names no withdrawal, and has
         not expired.
@@ -138,13 +147,24 @@ class ConsentRegisters:
         if row is None:
             return None
         frame = pl.read_parquet(self._root / row.path)
-        standing = (
-            pl.col("permits")
-            & pl.col("withdrawn_at").is_null()
-            & (pl.col("expires_at").is_null() | (pl.col("expires_at") > now))
+        objects = ~pl.col("permits") | pl.col("withdrawn_at").is_not_null()
+        expired = (pl.col("expires_at") <= now).fill_null(value=False)
+        standing = frame.filter(~objects & ~expired)
+        return Register(
+            standing["id_hash"].to_numpy(),
+            standing["given_at"].to_numpy(),
+            frame.filter(objects)["id_hash"].to_numpy(),
         )
-        frame = frame.filter(standing)
-        return Register(frame["id_hash"].to_numpy(), frame["given_at"].to_numpy())
+
+
+def _looked_up(
+    known: npt.NDArray[np.int64], hashes: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """Return the place of each hash among the sorted `known`, and whether it is there."""
+    if len(known) == 0:
+        return np.zeros(len(hashes), dtype=np.intp), np.zeros(len(hashes), dtype=np.bool_)
+    at = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+    return at, known[at] == hashes
 
 
 def _current(session: Session, number: int) -> Consent | None:

@@ -142,14 +142,14 @@ class Admission:
         return schema
 
     def _rules(self, number: int, contract: Contract, schema: Schema, clock: Clock) -> Rules:
+        register, required = self._consents.current(number, now=clock.now), contract.needs_consent
+        if required and register is None and "consent" not in schema.columns:
+            msg = f"Supplier {contract.id} delivers on consent, and no consent register is loaded."
+            step = f"Add it: `passersby ingest FILES... --supplier {contract.id} --consent FILE`."
+            raise NotReady(msg, step)
         consents = None
-        if contract.needs_consent:
-            register = self._consents.current(number, now=clock.now)
-            if register is None and "consent" not in schema.columns:
-                msg = f"Supplier {contract.id} delivers on consent, and no consent register is loaded."
-                step = f"Add it: `passersby ingest FILES... --supplier {contract.id} --consent FILE`."
-                raise NotReady(msg, step)
-            consents = Consents(register, self._consents.key())
+        if required or register is not None:
+            consents = Consents(register, self._consents.key(), required)
         return Rules(
             first_day=contract.dates_from,
             last_day=contract.dates_to,

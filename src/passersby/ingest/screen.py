@@ -27,10 +27,15 @@ _WEEK = 7 * DAY
 
 @dataclass(frozen=True)
 class Consents:
-    """Where consent is the legal basis: the supplier's register (None: inline only) and its hash key."""
+    """A supplier's consent register and its hash key.
+
+    `required`: consent is the legal basis, so that who is not in the register is not stored; without a
+    register, consent comes with the rows. On another basis, only objections count.
+    """
 
     register: Register | None
     key: bytes
+    required: bool
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Rules:
         first_day: first local day that the contract accepts.
         last_day: last local day.
         offset: seconds east of UTC of the deployment.
-        consents: None where another legal basis is recorded.
+        consents: None where another legal basis is recorded and no register is loaded.
         epoch_of: epoch of a period.
         epoch_key: secret key of an epoch, None once it was destroyed; called from any thread.
     """
@@ -102,16 +107,18 @@ def screen(batch: Batch, rules: Rules) -> Screened:
 def _given(frame: pl.DataFrame, ids: pa.Array, consents: Consents | None) -> npt.NDArray[np.int64]:
     """Return since when (epoch s) each row's processing is permitted; `NEVER` where it is not.
 
-    Consent that came with the row was given before it. A row that says refused or withdrawn is never
-    stored, whatever the register or the contract says; a text that is no state (a TCF or GPP string) is
-    evidence only (controls A6, A7).
+    Who refused or withdrew is never stored, on whatever basis. Consent that came with the row was given
+    before it; a row that says refused or withdrawn outweighs register and contract, and a text that is
+    no state (a TCF or GPP string) is evidence only (controls A6, A7).
     """
-    if consents is None:
-        given = np.full(len(frame), -NEVER, dtype=np.int64)
-    elif consents.register is None:
-        given = np.full(len(frame), NEVER, dtype=np.int64)
-    else:
-        given = consents.register.given(pseudonyms(ids, consents.key))[frame["id"].to_numpy()]
+    codes = frame["id"].to_numpy()
+    given = np.full(len(frame), NEVER if consents and consents.required else -NEVER, dtype=np.int64)
+    if consents and consents.register:
+        hashes = pseudonyms(ids, consents.key)
+        if consents.required:
+            given = consents.register.given(hashes)[codes]
+        else:
+            given[consents.register.objects(hashes)[codes]] = NEVER
     if frame["consent"].null_count() < len(frame):
         inline = frame.select(permits(pl.col("consent"))).to_series()
         given[inline.fill_null(value=False).to_numpy()] = -NEVER
