@@ -60,6 +60,30 @@ def test_ndjson(tmp_path: Path) -> None:
     assert found["given_at"].to_list() == [1_700_000_000, 1_700_000_001]
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("2026-01-01T01:00:00+02:00", "2025-12-31T23:00:00Z"),
+        (1_767_222_000, 1_767_222_000),
+    ],
+)
+def test_ndjson_times_keep_their_offset(tmp_path: Path, first: object, second: object) -> None:
+    path = tmp_path / "c"
+    lines = [
+        {"id": "a", "given_at": first, "state": "given", "withdrawn_at": None},
+        {"id": "b", "given_at": second, "state": "withdrawn", "withdrawn_at": second},
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = pl.concat(list(read(path, normalise, now=NOW)))
+    assert found["given_at"].to_list() == [1_767_222_000, 1_767_222_000]
+    assert found["withdrawn_at"].to_list() == [None, 1_767_222_000]
+
+
+def test_ndjson_times_without_an_offset_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadRecord, match=r"Line 1 .*given_at"):
+        records(tmp_path, '{"id": "a", "given_at": "2026-01-01T01:00:00", "state": "given"}\n')
+
+
 def test_parquet_with_timestamps(tmp_path: Path) -> None:
     path = tmp_path / "c"
     moment = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)

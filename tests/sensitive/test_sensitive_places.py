@@ -90,6 +90,12 @@ def test_a_geometry_that_is_none_is_named_by_its_number(tmp_path: Path, geometry
         read(geojson(tmp_path, feature(point(1, 2)), feature(geometry)))
 
 
+@pytest.mark.parametrize("properties", [[1], "clinic", 5])
+def test_properties_that_are_none_are_named_by_their_number(tmp_path: Path, properties: Any) -> None:
+    with pytest.raises(BadRecord, match="Place 1 of the list"):
+        read(geojson(tmp_path, {**feature(point(1, 2)), "properties": properties}))
+
+
 def test_nan_is_no_coordinate(tmp_path: Path) -> None:
     path = tmp_path / "list"
     path.write_text(
@@ -109,9 +115,10 @@ def test_an_empty_list_is_refused(tmp_path: Path) -> None:
         read(geojson(tmp_path))
 
 
-def test_broken_json_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("depth", [1, 100_000])
+def test_broken_json_is_refused(tmp_path: Path, depth: int) -> None:
     path = tmp_path / "list"
-    path.write_text('{"type": "FeatureCollection", "features": [')
+    path.write_text('{"type": "FeatureCollection", "features": ' + "[" * depth)
     with pytest.raises(BadRecord, match="not valid JSON"):
         read(path)
 

@@ -258,6 +258,16 @@ def test_a_bad_record_has_its_reason(change: dict[str, Any], reason: str, put: P
     assert reading(put([record(), record(**change)]), "simple").rejected == {reason: 1}
 
 
+@pytest.mark.parametrize("lines", [1, 1500])
+def test_an_opt_out_counts_wherever_the_first_one_stands(lines: int, put: Put, reading: Reading) -> None:
+    def nested(**device: Any) -> str:
+        geo = {"lat": 52.52, "lon": 13.405}
+        return json.dumps({"timestamp": T * 1000, "payload": {"device": {"ifa": "a", "geo": geo, **device}}})
+
+    found = reading(put([nested()] * lines + [nested(lmt=1)]), "foursquare")
+    assert (found.frame.height, found.rejected) == (lines, {"opt-out": 1})
+
+
 def test_numbers_as_texts_are_numbers(put: Put, reading: Reading) -> None:
     found = reading(put([record(time=str(T), latitude="52.52", accuracy="7")]), "simple")
     assert found.frame.select("t", "lat", "accuracy_m").rows() == [(T, 52.52, 7)]
@@ -290,6 +300,8 @@ FRAME = zstandard.ZstdCompressor(write_checksum=True).compress(LONG)
 BAD_FILES = {
     "nothing": b"",
     "blank": b" \n\n",
+    "blank to Unicode": b"\x1c\x1f\n",
+    "a thousand blank lines": b"\n" * 1000 + LONG[:1000],
     "empty gzip": gzip.compress(b""),
     "truncated gzip": gzip.compress(LONG)[:-100],
     "spoiled gzip": spoiled(gzip.compress(LONG), 200_000),
@@ -307,6 +319,7 @@ BAD_FILES = {
     "Avro": b"Obj\x01" + bytes(100),
     "binary": bytes(range(256)),
     "JSON array": b"[" + record().encode() + b"]",
+    "carriage returns alone": LONG[:1000].replace(b"\n", b"\r"),
 }
 
 
@@ -365,6 +378,19 @@ def test_a_file_of_another_kind_names_what_does_not_fit(
     assert "passersby supplier sniff" in error.value.next_step
 
 
+@pytest.mark.parametrize("schema", ["simple", "quadrant"])
+def test_a_line_that_is_too_long_for_a_field_costs_itself(schema: str, put: Put, reading: Reading) -> None:
+    good = {"simple": f"device-1,{T},52.52,13.405", "quadrant": f"device-1,x,52.52,13.405,12,{T}000"}[schema]
+    head = ["id,time,latitude,longitude"] if schema == "simple" else []
+    found = reading(put([*head, good, "x" * 300_000, good]), schema)
+    assert (found.read, found.frame.height, found.rejected) == (3, 2, {"bad-line": 1})
+
+
+def test_a_header_that_is_too_long_for_a_field_is_read(put: Put, reading: Reading) -> None:
+    head = f"id,time,latitude,longitude,{'x' * 300_000}"
+    assert reading(put([head, f"a,{T},52.52,13.405,"]), "simple").frame.height == 1
+
+
 def test_a_first_row_is_not_shown_where_a_header_was_expected(put: Put) -> None:
     with pytest.raises(WrongSchema) as error:
         list(read(put(["secret-id,1779000000,52.52,13.405"] * 3), load("simple"), limits=Limits(NOW)))
@@ -383,6 +409,14 @@ def test_a_first_row_is_not_shown_where_a_header_was_expected(put: Put) -> None:
 def test_parquet_of_another_shape_names_what_does_not_fit(frame: pl.DataFrame, words: str, put: Put) -> None:
     with pytest.raises(WrongSchema, match=words):
         list(read(put(parquet(frame)), load("simple"), limits=Limits(NOW)))
+
+
+@pytest.mark.parametrize("name", ["id", "time"])
+def test_a_parquet_column_that_is_there_twice_is_refused(name: str, put: Put) -> None:
+    arrow, out = table().to_arrow(), io.BytesIO()
+    pq.write_table(arrow.append_column(name, arrow.column(name)), out)
+    with pytest.raises(WrongSchema, match=f"`{name}` is there twice"):
+        list(read(put(out.getvalue()), load("simple"), limits=Limits(NOW)))
 
 
 def test_parquet_rows_are_checked_like_lines(put: Put, reading: Reading) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from passersby.errors import BadRecord, UnknownName, WrongSchema
 from passersby.sources import forbidden
+from passersby.sources.layout import layout
 from passersby.sources.schema import builtin_names, load, parse
 from passersby.sources.times import Clock
 
@@ -100,6 +102,33 @@ def test_bidstream_is_refused_whoever_declares_it() -> None:
         schema.require_accepted()
 
 
+@pytest.mark.parametrize("prefix", ["", "payload."])
+@pytest.mark.parametrize("owner", ["device", "user"])
+def test_a_bid_request_is_refused_whatever_the_schema_says(owner: str, prefix: str, tmp_path: Path) -> None:
+    geo = f"{prefix}{owner}.geo"
+    schema = parse(
+        f"""name = "mine"
+        description = "x"
+        [columns]
+        id = "{prefix}{owner}.ifa"
+        time = "time"
+        latitude = "{geo}.lat"
+        longitude = "{geo}.lon"
+        [time]
+        unit = "s"
+        """,
+        "x",
+    )
+    request = {"imp": [{"id": "1"}], owner: {"ifa": "a", "geo": {"lat": 52.1, "lon": 13.2}}}
+    path = tmp_path / "requests"
+    path.write_text(json.dumps({"time": 1_779_000_000} | ({"payload": request} if prefix else request)))
+    with pytest.raises(WrongSchema, match="bidstream"):
+        layout(path, schema)
+    del request["imp"]
+    path.write_text(json.dumps({"time": 1_779_000_000} | ({"payload": request} if prefix else request)))
+    assert layout(path, schema).format == "ndjson"
+
+
 @pytest.mark.parametrize(
     ("column", "why"),
     [
@@ -131,6 +160,29 @@ def test_bidstream_is_refused_whoever_declares_it() -> None:
         ("locale", "device language"),
         ("country", "country"),
         ("iso_country_code", "country"),
+        ("client_ip_address", "IP address"),
+        ("deviceIpAddress", "IP address"),
+        ("remote_addr", "IP address"),
+        ("user_agent_string", "user agent"),
+        ("wifi.mac", "Wi-Fi"),
+        ("mac_addr", "Wi-Fi"),
+        ("MSISDN", "phone number"),
+        ("msisdn_sha256", "phone number"),
+        ("hashedMsisdn", "phone number"),
+        ("MS-ISDN", "phone number"),
+        ("telephone_number", "phone number"),
+        ("mobilephone", "phone number"),
+        ("cellphone", "phone number"),
+        ("phone_hash", "phone number"),
+        ("phone1", "phone number"),
+        ("user.phone.number", "phone number"),
+        ("user.msisdn.value", "phone number"),
+        ("imei_hash", "SIM or hardware number"),
+        ("simSerial", "SIM or hardware number"),
+        ("name_first", "name"),
+        ("mail", "e-mail"),
+        ("language_code", "device language"),
+        ("country_code_iso3", "country"),
     ],
 )
 def test_forbidden_columns(column: str, why: str) -> None:
@@ -147,6 +199,11 @@ def test_forbidden_columns(column: str, why: str) -> None:
         "ship",
         "description",
         "phone_model",
+        "phone.id",
+        "phone.lat",
+        "telemetry_id",
+        "machine_id",
+        "payload.device.geo.lat",
         "route_name",
         "zip",
         "guac",

@@ -159,9 +159,11 @@ def test_a_proposal_holds_no_value_of_the_file(kind: str, put: Put) -> None:
         ("-122.41", "longitude", "-122.**"),
         ("52,52", "latitude", "52.**"),
         ("-4265512.77", "x", "-42*****"),
+        ("892747,98", "x", "*****"),
         ("99512.77", "y", "*****"),
         ("1779000000", "time", "1779******"),
         ("2024-01-06T10:29", "time", "2024-**-**T**:**"),
+        ("a1b2c3d4-e5f6", "time", "********-****"),
         ("Anna's iPhone 15", "", "xxxx'x xxxxxx 99"),
     ],
 )
@@ -189,6 +191,39 @@ def test_awkward_column_names_survive(put: Put) -> None:
     head = 'uid;ts;lat;lon;"weird ""name"" \\ #"'
     proposal = sniff(put([head, *(f"{IDS[n]};{T + n};52.1;13.2{n};x" for n in range(30))]))
     assert parse(proposal.to_toml(), "proposed").dropped == ('weird "name" \\ #',)
+
+
+@pytest.mark.parametrize("head", [",uid,ts,lat,lon", "lat,uid,ts,lat,lon", "uid,uid,ts,lat,lon"])
+def test_a_header_may_have_an_empty_name_or_one_twice(head: str, put: Put) -> None:
+    proposal = sniff(put([head, *(f"{n},{IDS[n]},{T + n},52.1,13.2{n}" for n in range(30))]))
+    assert proposal.header
+    assert {"lat", "lon", "ts", "uid"} <= {column.name for column in proposal.columns}
+
+
+@pytest.mark.parametrize("long", [0, 5, 30])
+def test_a_line_that_is_too_long_for_a_field_does_not_stop_the_rest(long: int, put: Put) -> None:
+    lines = ["uid,ts,lat,lon", *(f"{IDS[n]},{T + n},52.1,13.2{n}" for n in range(30))]
+    lines.insert(long + 1, "x" * 300_000)
+    assert sniff(put(lines)).missing == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [("denied", True), ("1", True), (IDS[0], False), ("4917", False)]
+)
+def test_only_flags_are_shown_as_opt_outs(value: str, shown: bool, put: Put) -> None:
+    proposal = sniff(
+        put(["uid,ts,lat,lon,opt_out", *(f"{IDS[1]},{T + n},52.1,13.2,{value}" for n in range(9))])
+    )
+    assert (value in content(proposal)) == shown
+
+
+def test_bid_requests_are_recognised(put: Put) -> None:
+    def request(n: int) -> str:
+        geo = {"lat": 52.1, "lon": 13.2 + n / 1e3, "type": 1, "utcoffset": 120}
+        return json.dumps({"imp": [{"id": "1"}], "t": T + n, "device": {"ifa": IDS[n], "geo": geo}})
+
+    proposal = sniff(put([request(n) for n in range(30)]))
+    assert (proposal.builtin, bool(proposal.refused)) == ("openrtb", True)
 
 
 def test_a_schema_fits_exactly_or_not_at_all(put: Put) -> None:

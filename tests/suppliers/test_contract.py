@@ -108,6 +108,10 @@ def test_an_unknown_field_is_named() -> None:
         "cell-tower",
         "Cell towers",
         "cell_id",
+        "Acme RTB feed",
+        "ad exchange",
+        "base stations",
+        "call detail records",
     ],
 )
 @pytest.mark.parametrize("field", ["collection_method", "original_source", "upstream"])
@@ -115,6 +119,10 @@ def test_bidstream_and_cell_towers_are_refused_wherever_they_stand(word: str, fi
     values = FILLED | {field: [word] if field == "upstream" else word, "basis": "synthetic-or-test-data"}
     with pytest.raises(BadRecord, match="never taken"):
         parse(toml(values))
+
+
+def test_a_name_that_holds_the_letters_of_an_auction_is_taken() -> None:
+    assert parse(toml(FILLED | {"original_source": "Hertbach Apps"})).original_source == "Hertbach Apps"
 
 
 def test_bidstream_is_refused_before_anything_else_is_said() -> None:

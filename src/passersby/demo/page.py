@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -96,17 +96,10 @@ def _context(seen: Seen, release: Release) -> dict[str, Any]:
     }
 
 
-def as_planted(rejected: Mapping[str, int]) -> dict[str, int]:
-    """Return rejections by the generator's reasons: it counts a consent that came too late as none."""
-    found = dict(rejected)
-    late = found.pop("consent-later", 0)
-    return {**found, "no-consent": found.get("no-consent", 0) + late} if late else found
-
-
 def _delivery(report: dict[str, Any], planted: dict[str, dict[str, int]]) -> dict[str, Any]:
     """Return a delivery's figures; each rejection beside the number that was planted."""
     truth = planted.get(report["supplier"], {})
-    rejected = as_planted(report["rejected"])
+    rejected = report["rejected"]
     reasons = sorted(set(rejected) | {reason for reason, n in truth.items() if n})
     rows = [{"reason": r, "rejected": rejected.get(r, 0), "planted": truth.get(r)} for r in reasons]
     return {**report, "reasons": rows}

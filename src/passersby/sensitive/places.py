@@ -120,7 +120,7 @@ def read(path: Path) -> Places:
 def _geojson(text: str) -> Places:
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         msg = "The list of places is not valid JSON."
         raise BadRecord(msg, "Give a GeoJSON FeatureCollection (RFC 7946).") from None
     features = document.get("features") if document.get("type") == "FeatureCollection" else [document]
@@ -137,10 +137,13 @@ def _feature(
         f"Place {number} of the list is not a valid point or polygon.",
         "Write [longitude, latitude] in degrees; split what crosses the antimeridian (RFC 7946).",
     )
-    geometry = item.get("geometry") if isinstance(item, Mapping) else None
-    if not isinstance(geometry, Mapping) or geometry.get("type") not in _KINDS:
+    if not isinstance(item, Mapping):
         raise bad
-    properties = item.get("properties") or {}
+    geometry, properties = (item.get(key) or {} for key in ("geometry", "properties"))
+    if not isinstance(properties, Mapping) or not isinstance(geometry, Mapping):
+        raise bad
+    if geometry.get("type") not in _KINDS:
+        raise bad
     name, category = str(properties.get("name") or ""), properties.get("category")
     if not isinstance(category, str) or not category:
         msg = f"Place {number} of the list has no category."

@@ -18,6 +18,7 @@ _UUID = re.compile(r"\{?[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?"
 _ISO = re.compile(r"\d{4}-\d\d-\d\d[ Tt]\d\d:\d\d(:\d\d([.,]\d+)?)? ?(Z|z|UTC|[+-]\d\d(:?\d\d)?)?")
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
 _SUFFIXED = re.compile(r"\d+([.,]\d+)? ?°? ?[NSEWnsew]")
+_FLAG = re.compile(r"\d|[A-Za-z][A-Za-z_ -]{0,19}")
 _ID_TYPES = {"idfa", "aaid", "gaid", "adid", "idfv"}
 
 _NAMES = {
@@ -152,7 +153,8 @@ def _fits(role: str, values: Look) -> bool:
         "x": values.within(-_MERCATOR_M, _MERCATOR_M),
         "y": values.within(-_MERCATOR_M, _MERCATOR_M),
         "accuracy": values.within(0, 100_000),
-        "opt_out": 0 < len(set(values.texts)) <= 4,
+        # a proposal shows these values: nothing that may be an id or a number of something
+        "opt_out": 0 < len(set(values.texts)) <= 4 and all(map(_FLAG.fullmatch, values.texts)),
         "id_type": bool(values.texts) and {text.lower() for text in values.texts} <= _ID_TYPES,
         "utc_offset": values.whole and values.within(-50_400, 50_400),
     }

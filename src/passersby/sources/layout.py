@@ -71,8 +71,16 @@ def layout(path: Path, schema: Schema) -> Layout:
 
 
 def text_lines(source: Opened) -> list[str]:
-    """Return the first lines of a text, blank ones included."""
-    return source.head.decode("utf-8", errors="replace").split("\n")[:_LOOKED_AT]
+    """Return the first lines of a text, blank ones included.
+
+    Raises:
+        UnreadableFile: all of them are blank.
+    """
+    lines = source.head.decode("utf-8", errors="replace").split("\n")[:_LOOKED_AT]
+    if not any(line.strip() for line in lines):
+        msg = f"{source.path.name} has nothing in its first {len(lines):,} lines."
+        raise UnreadableFile(msg, "Ask the supplier to deliver it again.")
+    return lines
 
 
 def is_ndjson(lines: Sequence[str]) -> bool:
@@ -102,7 +110,11 @@ def json_paths(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def split(line: str, delimiter: str) -> list[str]:
     """Return the trimmed fields of one line."""
-    fields = next(csv.reader([line.strip("\r\n")], delimiter=delimiter), [])
+    text = line.strip("\r\n")
+    try:
+        fields = next(csv.reader([text], delimiter=delimiter), [])
+    except csv.Error:  # a field of more than 128 KiB, or a carriage return in the middle
+        fields = text.split(delimiter)
     return [field.strip() for field in fields]
 
 
@@ -111,11 +123,24 @@ def best_delimiter(line: str) -> str:
     return max(DELIMITERS, key=lambda delimiter: len(split(line, delimiter)))
 
 
+def is_bidstream(names: Iterable[str]) -> bool:
+    """Tell whether columns are a copied geo object of OpenRTB, or whole bid requests.
+
+    A bid request has `imp`, the places for which advertisers bid (OpenRTB 2.5, section 3.2.1), beside
+    the device or the user whose position it gives away.
+    """
+    found = {name.lower() for name in names}
+    if found >= _OPENRTB_GEO[0] and found & _OPENRTB_GEO[1]:
+        return True
+    requests = [name.removesuffix("imp") for name in found if f".{name}".endswith(".imp")]
+    owners = tuple(f"{prefix}{owner}.geo." for prefix in requests for owner in ("device", "user"))
+    return any(name.startswith(owners) for name in found)
+
+
 def _sorted_out(names: Sequence[str], schema: Schema, path: Path) -> Columns:
     """Return what becomes of the columns `names`, or raise where a declared one is missing."""
-    flat = {name.lower() for name in names}
-    if flat >= _OPENRTB_GEO[0] and flat & _OPENRTB_GEO[1]:
-        msg = f"{path.name} has the columns of OpenRTB's geo object: bidstream data is never taken."
+    if is_bidstream(names):
+        msg = f"{path.name} has the columns of an OpenRTB request: bidstream data is never taken."
         raise WrongSchema(msg, "Ask the supplier for pings from its own or its partners' apps.")
     missing = [
         f"`{column}` ({role})"
@@ -154,6 +179,8 @@ def _of_ndjson(source: Opened, schema: Schema, lines: Sequence[str]) -> Layout:
     names: dict[str, None] = {}
     for line in lines:
         names |= dict.fromkeys(json_paths(json_object(line) or {}))
+    # records leave out what is empty: the first opt-out may stand on any line
+    names |= dict.fromkeys(schema.columns[role] for role in schema.optional if role in schema.columns)
     return Layout(source, "ndjson", _sorted_out(tuple(names), schema, source.path))
 
 
@@ -175,8 +202,9 @@ def _of_delimited(source: Opened, schema: Schema, lines: Sequence[str]) -> Layou
 
 def _of_parquet(source: Opened, schema: Schema) -> Layout:
     _require_format(source, schema, "Parquet", ("parquet",))
-    types = parquet_types(source.path)
-    columns = _sorted_out(tuple(types), schema, source.path)
+    leaves = _parquet_leaves(source.path)
+    types = dict(leaves)
+    columns = _sorted_out([name for name, _ in leaves], schema, source.path)
     for role, column in columns.used.items():
         kind = types[column]
         stamp = pa.types.is_timestamp(kind)
@@ -203,11 +231,16 @@ def parquet_types(path: Path) -> dict[str, pa.DataType]:
     Raises:
         UnreadableFile: the file is truncated or damaged.
     """
+    return dict(_parquet_leaves(path))
+
+
+def _parquet_leaves(path: Path) -> list[tuple[str, pa.DataType]]:
+    """Return dotted path and type of each leaf column; Parquet allows a name to be there twice."""
     try:
         found = pq.read_schema(path)
     except (pa.ArrowException, OSError):
         raise broken_parquet(path) from None
-    types: dict[str, pa.DataType] = {}
+    leaves: list[tuple[str, pa.DataType]] = []
     pending = [(field.name, field.type) for field in reversed(list(found))]
     while pending:
         name, kind = pending.pop()
@@ -215,8 +248,8 @@ def parquet_types(path: Path) -> dict[str, pa.DataType]:
             children = [kind.field(i) for i in range(kind.num_fields)]
             pending += [(f"{name}.{child.name}", child.type) for child in reversed(children)]
         else:
-            types[name] = kind
-    return types
+            leaves.append((name, kind))
+    return leaves
 
 
 def broken_parquet(path: Path) -> UnreadableFile:

@@ -99,8 +99,11 @@ def _regularity(lines: Sequence[str], delimiter: str) -> tuple[float, int]:
 
 
 def _is_header(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
-    """Tell whether a first line holds names: all different, none of them a number or a digit-heavy value."""
-    if len(set(first)) < len(first) or any(not name or _digit_share(name) > 0.3 for name in first):
+    """Tell whether a first line holds names: none of them is a number or a digit-heavy value.
+
+    A name can be empty (pandas writes an index so) or be there twice; a row of values has a digit-heavy one.
+    """
+    if not any(first) or any(_digit_share(name) > 0.3 for name in first):
         return False
     return any(_digit_share(value) > 0.3 for row in others[:20] for value in row) or not others
 

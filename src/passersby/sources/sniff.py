@@ -14,7 +14,7 @@ from pathlib import Path
 from passersby.errors import WrongSchema
 from passersby.sources import forbidden, guess
 from passersby.sources.guess import Guess, Look
-from passersby.sources.layout import layout
+from passersby.sources.layout import is_bidstream, layout
 from passersby.sources.sample import Sample, sample
 from passersby.sources.schema import Schema, builtin_names, load
 
@@ -146,10 +146,12 @@ def mask(text: str, role: str, *, scaled: bool = False) -> str:
         whole = re.match(r"[+-]?\d{1,3}", text[:-7] if scaled else text)
         return f"{whole[0] if whole else '0'}.**"
     if role in {"x", "y"}:
-        metres = text.partition(".")[0]
+        metres = re.split("[.,]", text)[0]
         return metres[: len(metres) - 5] + "*****" if len(metres) > 6 else "*****"
     if role == "time":
-        return text[:4] + re.sub(r"\d", "*", text[4:])
+        year = re.match(r"\d{4}", text)
+        shown = year[0] if year else ""
+        return shown + re.sub(r"[^\W_TZ]", "*", text[len(shown) :])[:36]
     return re.sub(r"\d", "9", re.sub(r"[^\W\d_]", "x", text))[:24]
 
 
@@ -159,7 +161,8 @@ def _builtin(path: Path, proposal: Proposal) -> tuple[str, str]:
     for name in builtin_names():
         schema = load(name)
         if schema.collection == "bidstream":
-            if {"lat", "utcoffset", "type"} <= {n.lower() for n in names}:
+            every = [column.name for column in proposal.columns]
+            if is_bidstream(every) or {"lat", "utcoffset", "type"} <= {n.lower() for n in names}:
                 return name, schema.refused
         elif schema.refused:
             if _same_shape(schema, proposal, names) and proposal.missing[-2:] == ("latitude", "longitude"):

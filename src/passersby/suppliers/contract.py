@@ -30,8 +30,13 @@ BASES = (
 METHODS = ("sdk", "os-aggregate", "survey", "panel", "vehicle", "published-dataset", "synthetic")
 """How positions were collected."""
 
-_BANNED = re.compile(r"bidstream|bidrequest|openrtb|realtimebidding|celltower|cellsite|cellid")
+_BANNED = re.compile(
+    r"bidstream|bidrequest|openrtb|realtimebidding|adexchange|celltower|cellsite|cellid|basestation|calldetail"
+)
 """Collection that is refused whatever else is said (control A5), letters and digits only."""
+
+_AUCTION = re.compile(r"\brtb\b")
+"""The same as a word of its own: other words hold these letters."""
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _COUNTRY = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
@@ -161,7 +166,8 @@ def _read(fields: Fields, raw_limit: int, derived_limit: int) -> Contract:
 def _method(fields: Fields, sources: tuple[str, ...]) -> str:
     """Refuse bidstream and cell-tower data first, wherever the contract says it."""
     for word in (fields.peek("collection_method"), *sources):
-        if isinstance(word, str) and _BANNED.search(re.sub(r"[^a-z0-9]", "", word.lower())):
+        text = word.lower() if isinstance(word, str) else ""
+        if _BANNED.search(re.sub(r"[^a-z0-9]", "", text)) or _AUCTION.search(text):
             msg = "Supplier contract: positions from the bidstream or from cell towers are never taken."
             raise BadRecord(msg, "There is no setting for it: the people in such data were never asked.")
     return fields.text("collection_method", choices=METHODS)

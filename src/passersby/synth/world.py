@@ -14,7 +14,7 @@ from passersby.synth.dirt import Soiled, Tally, clean, soiled
 from passersby.synth.fixes import Fixes, fixes, select, taken
 from passersby.synth.formats import Batch, Format
 from passersby.synth.people import People
-from passersby.synth.phones import Consents, Phones
+from passersby.synth.phones import NEVER, Consents, Phones
 from passersby.synth.sinks import Block, encode
 
 Part = tuple[Block, Tally]
@@ -79,9 +79,12 @@ def _written(world: World, supplier: int, first: int, batch: Batch, rng: np.rand
         return clean(batch, form, {})
     device = batch.fixes.device
     opted_out = batch.phones.opted_out[device]
-    unasked: npt.NDArray[np.bool_] = np.zeros(len(device), dtype=bool)
+    never: npt.NDArray[np.bool_] = np.zeros(len(device), dtype=bool)
+    later = never
     if form.basis == "consent":
-        since = world.consents(batch.phones, supplier, first).since
-        unasked = ~opted_out & (batch.t < since[device])
-    refused = {"opt-out": int(opted_out.sum()), "no-consent": int(unasked.sum())}
-    return soiled(batch, form, ~opted_out & ~unasked, refused, rng)
+        since = world.consents(batch.phones, supplier, first).since[device]
+        never = ~opted_out & (since == NEVER)
+        later = ~opted_out & ~never & (batch.t < since)
+    wrong = {"opt-out": opted_out, "no-consent": never, "consent-later": later}
+    refused = {reason: int(rows.sum()) for reason, rows in wrong.items()}
+    return soiled(batch, form, ~opted_out & ~never & ~later, refused, rng)
