@@ -37,21 +37,21 @@ class Config:
     buckets: int = 16
     """Device buckets a day; part of the layout, cannot change once data is in."""
     epsilon_cap: float = 4.0
-    """Cap for one device and week over all questions and licensees, at `delta`."""
+    """Cap for one device and week over all questions and licensees, at `delta`; can only be lowered."""
     epsilon_question: float = 1.0
     """Most that one question may cost."""
     delta: float = 1e-7
-    """The delta at which epsilons are stated and caps are converted."""
+    """The delta at which epsilons are stated and caps are converted; can only be lowered."""
     revision_percent: int = 25
     """Part of the cap that is kept for scheduled revisions."""
     closing_hours: int = 72
-    """A period can be asked this long after it ended."""
+    """A period can be asked this long after it ended: 72 or more."""
     finest_resolution: int = 7
     """Finest H3 resolution that a licence may ask for."""
     minimum_devices: int = 20
     """Floor below which a cell is suppressed, whatever its precision."""
     epoch_weeks: int = 26
-    """Weeks that one pseudonym key covers."""
+    """Weeks that one pseudonym key covers; cannot change once data is in."""
     raw_days: int = 30
     """Raw pings are deleted this long after their delivery, unless the contract says earlier."""
     derived_days: int = 90
@@ -69,7 +69,7 @@ class Config:
             ("epsilon_question", 1e-3, self.epsilon_cap),
             ("delta", 1e-12, 1e-6),
             ("revision_percent", 0, 90),
-            ("closing_hours", 0, 24 * 90),
+            ("closing_hours", 72, 24 * 90),
             ("finest_resolution", 4, 8),
             ("minimum_devices", 10, 1_000_000),
             ("epoch_weeks", 1, 52),
@@ -97,6 +97,8 @@ def read(root: Path) -> Config:
     """
     try:
         text = (root / FILE).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise BadRecord(f"{FILE} is not UTF-8.", "Correct the file and run the command again.") from None
     except (FileNotFoundError, NotADirectoryError):
         msg = f"There is no deployment at {root}."
         raise NotADeployment(msg, f"Make one with `passersby init {root}`.") from None

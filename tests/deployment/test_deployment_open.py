@@ -53,7 +53,15 @@ def test_opening_repairs_nothing_where_nothing_broke(opened: Deployment) -> None
 
 @pytest.mark.parametrize(
     ("old", "new", "name"),
-    [('"+02:00"', '"+01:00"', "utc_offset"), ("buckets = 16", "buckets = 32", "buckets")],
+    [
+        ('"+02:00"', '"+01:00"', "utc_offset"),
+        ("buckets = 16", "buckets = 32", "buckets"),
+        # weeks in other epochs would have other keys, and so ledger accounts that were never charged
+        ("threads = 0", "threads = 0\nepoch_weeks = 13", "epoch_weeks"),
+        # what is raised in a file was decided by one person, and leaves no trace
+        ("epsilon_cap = 4.0", "epsilon_cap = 4.5", "epsilon_cap"),
+        ("threads = 0", "threads = 0\ndelta = 2e-07", "delta"),
+    ],
 )
 def test_what_the_lake_was_laid_out_with_cannot_change(root: Path, old: str, new: str, name: str) -> None:
     _replace(root, old, new)
@@ -129,6 +137,13 @@ def test_what_is_no_deployment(tmp_path: Path, what: str) -> None:
     with pytest.raises(NotADeployment) as caught:
         Deployment.open(path)
     assert f"passersby init {path}" in caught.value.next_step
+
+
+def test_caps_can_be_lowered(root: Path) -> None:
+    _replace(root, "epsilon_cap = 4.0", "epsilon_cap = 2.0")
+    _replace(root, "threads = 0", "threads = 0\ndelta = 1e-08")
+    with Deployment.open(root) as d:
+        assert d.config.epsilon_cap == 2
 
 
 def test_a_database_that_was_never_set_up(root: Path) -> None:

@@ -91,7 +91,7 @@ def test_a_licence_without_an_impact_assessment(asker: worlds.Asker) -> None:
 def test_a_question_without_a_licence(asker: worlds.Asker) -> None:
     refusal = asker.refused()
     assert refusal.code == "unknown-licence"
-    assert "`passersby licence grant`" in refusal.next_step
+    assert "`passersby licence grant --file licence.toml`" in refusal.next_step
 
 
 def test_an_analyst_approves_nothing(asker: worlds.Asker) -> None:

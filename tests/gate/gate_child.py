@@ -78,6 +78,11 @@ def _questions(number: int) -> dict[str, Any]:
     return {"epsilon": 0.1 + 0.01 * (number // 6), "resolution": 4 + number % 3, "every": every}
 
 
+def _fresh(number: int) -> dict[str, Any]:
+    """Return a question that nobody else asks, so that every step of it is reached."""
+    return {"every": "week", "resolution": 4, "epsilon": 0.2 + 0.001 * number}
+
+
 def _ask_and_count(root: Path, question: dict[str, Any], now: int, fuse: Fuse, pipe: int) -> None:
     with Deployment.open(root, now=now) as d:
         asker = worlds.Asker(d)
@@ -156,7 +161,7 @@ def _measured(root: Path, now: int) -> tuple[list[int], float]:
     def work() -> None:
         fuse = Fuse()
         sink = os.open(os.devnull, os.O_WRONLY)
-        _ask_and_count(root, {**_questions(0), "epsilon": 0.2}, now, fuse, sink)
+        _ask_and_count(root, _fresh(0), now, fuse, sink)
         os.write(writer, json.dumps(fuse.calls).encode())
 
     begun = time.monotonic()
@@ -168,14 +173,23 @@ def _measured(root: Path, now: int) -> tuple[list[int], float]:
     return calls, time.monotonic() - begun
 
 
-def _ways(dice: random.Random, calls: list[int], seconds: float) -> Iterator[tuple[Fuse, float | None]]:
-    """Yield how to die: at chosen calls of every step first, then at any time."""
-    chosen = [(step, dice.randint(1, calls[step])) for step in range(1, STEPS + 1) for _ in range(PER_STEP)]
+def _ways(
+    dice: random.Random, calls: list[int], seconds: float
+) -> Iterator[tuple[dict[str, Any], Fuse, float | None]]:
+    """Yield what to ask and how to die: at chosen calls of every step first, then at any time.
+
+    A step can make fewer calls than it did when they were counted, but never none.
+    """
+    chosen = [
+        (step, 1 if n == 0 else dice.randint(1, calls[step]))
+        for step in range(1, STEPS + 1)
+        for n in range(PER_STEP)
+    ]
     dice.shuffle(chosen)
-    for step, call in chosen:
-        yield Fuse(step, call), None
+    for number, (step, call) in enumerate(chosen, 1):
+        yield _fresh(number), Fuse(step, call), None
     while True:
-        yield Fuse(), dice.uniform(0, seconds)
+        yield _questions(dice.randrange(QUESTIONS)), Fuse(), dice.uniform(0, seconds)
 
 
 def _looked_at(root: Path, now: int) -> dict[str, Any]:
@@ -196,9 +210,9 @@ def kill(root: Path, seed: int) -> None:
     calls, seconds = _measured(root, now)
     assert threading.active_count() == 1, "a process with threads must not be forked"
     deaths = 0
-    for fuse, after_s in _ways(dice, calls, seconds):
+    for question, fuse, after_s in _ways(dice, calls, seconds):
         now += LEASE_S
-        step, status = _one(root, _questions(dice.randrange(QUESTIONS)), now, fuse, after_s)
+        step, status = _one(root, question, now, fuse, after_s)
         if status not in {0, signal.SIGKILL}:
             raise SystemExit(1)
         deaths += status == signal.SIGKILL

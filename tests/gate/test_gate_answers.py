@@ -43,7 +43,7 @@ def _parents(presence: pl.DataFrame, resolution: int) -> pl.Series:
 
 def _run(asker: worlds.Asker, planned: Planned) -> dict[int, pl.DataFrame]:
     parts = asker.d.gate._parts
-    counts = running.run(parts.engine, parts.lake, planned, now=worlds.now(), renew=lambda: None)
+    counts = running.run(parts.engine, parts.lake, planned, now=worlds.now(), renew=worlds.now)
     return {r: pl.DataFrame(pl.from_arrow(table)).sort("cell", "start") for r, table in counts.items()}
 
 

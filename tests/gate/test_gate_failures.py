@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 import worlds
 from passersby.engines.duckdb import DuckDB
 from passersby.errors import DiskFull, EngineFailed, IntegrityError, OperationError, UnknownName
-from passersby.gate import planning, record, running
+from passersby.gate import gate, planning, record, running
 from passersby.gate.gate import Gate
 from passersby.keys.signed import Actor
+from passersby.model.period import DAY
 from passersby.privacy.ledger import Ledger
-from passersby.store.tables import Reservation, StoredRelease
+from passersby.store.tables import Reader, Reservation, StoredRelease
 from passersby.trustlog.publish import Publisher
 
 Integers = npt.NDArray[np.int64]
@@ -149,9 +151,68 @@ def test_a_question_that_outlives_its_lease_gives_up(
     _assert_asked_again_at_a_new_charge(full)
 
 
+def test_a_lease_that_lapsed_counts_though_nobody_swept(
+    full: worlds.Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may ask the same by then: an answer would be a second one."""
+    draft, slept = record.draft, [0]
+
+    def slow(*args: Any, **keywords: Any) -> record.Draft:
+        slept[0] = 3600
+        return draft(*args, **keywords)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gate, "_later", lambda now, _begun: now + slept[0])
+        patch.setattr(record, "draft", slow)
+        with pytest.raises(OperationError, match="longer than its lease"):
+            full.ask()
+    _assert_spent_once_without_answer(full)
+    _assert_asked_again_at_a_new_charge(full)
+
+
+def test_what_a_long_question_reads_stays_on_disk(
+    full: worlds.Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease on the lake's files is kept as long as that on the answer."""
+    begun, steps, readers = worlds.now(), itertools.count(1), []
+    query = DuckDB.query
+
+    def slow(self: DuckDB, *args: Any) -> Any:
+        full.d.lake.sweep(begun + 3000 * next(steps))  # what other commands do meanwhile
+        with full.d.database.read() as session:
+            readers.append(session.scalar(select(func.count()).select_from(Reader)))
+        return query(self, *args)
+
+    renewals = itertools.count(1)
+    monkeypatch.setattr(DuckDB, "query", slow)
+    monkeypatch.setattr(running, "ROWS_AT_ONCE", 1)
+    planned, parts = full.d.plan(full.request(), full.actor()), full.d.gate._parts
+    running.run(parts.engine, parts.lake, planned, now=begun, renew=lambda: begun + 3000 * next(renewals))
+    assert readers == [1] * full.d.config.buckets
+
+
+def test_what_reached_its_deletion_date_is_read_no_more(
+    full: worlds.Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later, read = worlds.now() + 91 * DAY, []
+    full.licence("year", expires=later + DAY)
+    query = DuckDB.query
+
+    def seen(self: DuckDB, sql: str, tables: Any, values: Any) -> Any:
+        read.extend(tables["presence"])
+        return query(self, sql, tables, values)
+
+    monkeypatch.setattr(DuckDB, "query", seen)
+    full.ask(licence="year", at=later - 2 * DAY)
+    assert read
+    read.clear()
+    full.ask(licence="year", at=later, resolution=6)
+    assert read == []
+
+
 def test_the_store_refuses_a_test_samplers_answer(full: worlds.Asker) -> None:
-    gate = Gate(dataclasses.replace(full.d.gate._parts, sampler=Silent()))
+    silent = Gate(dataclasses.replace(full.d.gate._parts, sampler=Silent()))
     with pytest.raises(IntegrityError, match="not from OpenDP"):
-        gate.ask(full.request(), full.actor(), now=worlds.now())
+        silent.ask(full.request(), full.actor(), now=worlds.now())
     _assert_spent_once_without_answer(full)
     _assert_asked_again_at_a_new_charge(full)

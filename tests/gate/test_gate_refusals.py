@@ -141,7 +141,7 @@ def test_area_with_cells_finer_than_the_resolution(pair: Pair) -> None:
 
 
 def test_area_of_a_building(pair: Pair) -> None:
-    assert pair.refused(area=_cells(12), resolution=7).code == "bad-area"
+    assert pair.refused(area=_cells(12), resolution=7).code == "area-too-small"
 
 
 def test_no_cell_of_the_resolution_lies_in_the_licence(pair: Pair) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 import worlds
 from passersby.config import Config
-from passersby.errors import PeriodOpen
+from passersby.errors import BadRecord, PeriodOpen
 from passersby.gate.request import require_closed, revision
 from passersby.model.cost import MicroRho
 from passersby.model.period import DAY, HOUR, WEEK, Period
@@ -59,10 +59,15 @@ def test_revisions_begin_on_the_published_days(after_closing: int, number: int) 
 
 
 def test_closing_follows_the_settings() -> None:
-    config = Config(utc_offset="+02:00", closing_hours=24)
-    require_closed(PERIOD.span(OFFSET), config, END + DAY)
+    config = Config(utc_offset="+02:00", closing_hours=96)
+    require_closed(PERIOD.span(OFFSET), config, END + 4 * DAY)
     with pytest.raises(PeriodOpen):
-        require_closed(PERIOD.span(OFFSET), config, END + DAY - 1)
+        require_closed(PERIOD.span(OFFSET), config, END + 4 * DAY - 1)
+
+
+def test_no_setting_closes_a_period_earlier() -> None:
+    with pytest.raises(BadRecord, match="closing_hours"):
+        Config(closing_hours=71)
 
 
 @pytest.mark.parametrize("at", [END - WEEK, END - 1, END, CLOSED - 1])

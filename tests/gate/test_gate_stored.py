@@ -10,6 +10,7 @@ from sqlalchemy import update
 
 import worlds
 from passersby.errors import IntegrityError
+from passersby.gate.gate import Gate
 from passersby.model.cost import MicroRho
 from passersby.model.period import DAY
 from passersby.model.place import Area
@@ -30,6 +31,27 @@ def test_the_second_time_is_free_and_the_same(full: worlds.Asker) -> None:
     assert entry["release"] == first.release.id
     assert entry["licence"] == worlds.LICENCE
     assert len(full.entries("release.made")) == len(full.entries("question.reserved")) == 1
+
+
+def test_an_answer_that_came_meanwhile_is_the_answer(
+    full: worlds.Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two ask at once: the first is answered between the second's look and its charge."""
+    reserve, first = Gate._reserve, []
+
+    def overtaken(self: Gate, *args: Any) -> str:
+        with monkeypatch.context() as patch:
+            patch.setattr(Gate, "_reserve", reserve)
+            first.append(full.ask())
+        return reserve(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Gate, "_reserve", overtaken)
+        second = full.ask()
+    assert (first[0].new, second.new) == (True, False)
+    assert second.release.rows.equals(first[0].release.rows)
+    assert full.spent() == {"2026-W20": first[0].release.micro_rho}
+    assert len(full.entries("question.reserved")) == len(full.entries("release.repeated")) == 1
 
 
 def test_asking_again_is_published_at_once(full: worlds.Asker) -> None:

@@ -307,7 +307,7 @@ def test_a_question_whose_lease_lapsed_can_be_paid_again(books: Database) -> Non
 def test_an_answered_question_is_never_paid_again(books: Database) -> None:
     _reserve(books, "a", 100)
     _settle(books, "a", 100)
-    with pytest.raises(IntegrityError, match="has its answer"):
+    with pytest.raises(Busy, match="just answered"):
         _reserve(books, "b", 100, question_sha256="qa", now=500)
 
 

@@ -1,8 +1,10 @@
-"""The engine of the proofs: the deployment's own, with each statement's check done once."""
+"""The engines of the proofs: the deployment's own, with each statement's check done once, and Spark."""
 
 from __future__ import annotations
 
 import functools
+import importlib.util
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import mkdtemp
@@ -11,6 +13,7 @@ import pytest
 
 from passersby.engines import dialect
 from passersby.engines.duckdb import DuckDB
+from passersby.engines.spark import Spark
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +25,21 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDB]:
         engine = DuckDB(tmp_path_factory.mktemp("spill"), threads=1, memory_mb=512)
         yield engine
         engine.close()
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
+    """Spark on this machine."""
+    if importlib.util.find_spec("pyspark") is None or shutil.which("java") is None:
+        pytest.skip("pyspark or Java is not installed: `pip install 'passersby[spark]'` and Java 17")
+    small = {"spark.sql.shuffle.partitions": "1", "spark.driver.bindAddress": "127.0.0.1"}
+    engine = Spark(
+        "local[1]",
+        spill=tmp_path_factory.mktemp("spark"),
+        settings={**small, "spark.driver.host": "127.0.0.1"},
+    )
+    yield engine
+    engine.close()
 
 
 @pytest.fixture

@@ -7,8 +7,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import h3.api.numpy_int as h3i
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import pytest
+
+from passersby.model.cells import Cells, children, parent, resolution_of
+from passersby.model.period import DAY
+from passersby.model.place import Area
+from passersby.privacy.accounting import micro_rho_for
+from passersby.privacy.hierarchy.plan import make_plan
+from passersby.privacy.hierarchy.release import release_levels
 
 FILE = Path(__file__).parents[2] / "benchmarks" / "accuracy.py"
 
@@ -56,3 +66,55 @@ def test_intervals_of_shown_rows_cover(
     rows = sum(score.rows for score in scores)
     assert rows > 4 * 168  # the check is about something
     assert 0.93 <= sum(score.covered * score.rows for score in scores) / rows <= 0.97
+
+
+@pytest.mark.parametrize("factor", [1, 10, 100, 600])
+def test_intervals_of_shown_visitors_cover(accuracy: Any, factor: int) -> None:
+    """Visitors by the day: each level by itself, in cells of every size."""
+    root, days = np.array([h3i.latlng_to_cell(51.5, -0.1, 4)]), 7
+    dice, area, leaves = np.random.default_rng(1), Area.from_cells(root), children(root, 7)
+    density = dice.pareto(1.2, len(leaves))
+    visits = dice.poisson(20_000 * factor * density[:, None] / density.sum(), (len(leaves), days))
+    starts = np.arange(days) * DAY
+    truth = {r: _summed(parent(leaves, r, of=7), visits) for r in range(4, 8)}
+    tables = {
+        r: pa.table(
+            {
+                "cell": np.repeat(cells, days),
+                "start": np.tile(starts, len(cells)),
+                "count": 1000 * counts.ravel(),
+            }
+        )
+        for r, (cells, counts) in truth.items()
+    }
+    plan = make_plan(
+        area,
+        measure="visitors",
+        resolution=7,
+        buckets=days,
+        squared_bound=168,
+        cost=micro_rho_for(1.0, 1e-7),
+        additive=False,
+    )
+    covered = []
+    for seed in range(8):
+        sampler = accuracy.NumPySampler(seed)
+        rows = release_levels(
+            tables, area=area, starts=starts, plan=plan, sampler=sampler, minimum=20 * days
+        ).rows
+        shown = rows.filter(rows["estimate"].is_valid())
+        cell, start, low, high = (shown[name].to_numpy() for name in ("cell", "start", "low", "high"))
+        for r, (cells, counts) in truth.items():
+            at = resolution_of(cell) == r
+            true = counts[np.searchsorted(cells, cell[at]), start[at] // DAY]
+            covered.append((low[at] <= true) & (true <= high[at]))
+    found = np.concatenate(covered)
+    assert len(found) > 4 * 100  # the check is about something
+    assert 0.93 <= found.mean() <= 0.97
+
+
+def _summed(cells: Cells, counts: npt.NDArray[np.int64]) -> tuple[Cells, npt.NDArray[np.int64]]:
+    known, place = np.unique(cells, return_inverse=True)
+    total = np.zeros((len(known), counts.shape[1]), np.int64)
+    np.add.at(total, place, counts)
+    return known, total

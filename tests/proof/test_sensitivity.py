@@ -14,6 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from passersby.engines.duckdb import DuckDB
+from passersby.engines.spark import Spark
 from passersby.errors import Refusal
 from passersby.gate import running
 from passersby.model.question import FILTERS
@@ -132,6 +133,34 @@ def test_groups_of_buckets_are_bounded_as_one(
     lake: Any = SmallLake(fresh() / "lake", fixes, 0)
     assert len(running._groups(lake, planned(ask), BUCKETS)) == BUCKETS
     assert checker.broken(engine, fresh(), fixes, ask) == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("measure", "every", "squared_bound"), [("presence", "daypart", 4), ("visitors", "day", 0)]
+)
+def test_the_bound_holds_on_spark(
+    spark: Spark, fresh: Callable[[], Path], measure: str, every: str, squared_bound: int
+) -> None:
+    """Two phones of several deliveries around the boundary of two periods, at an odd offset."""
+    cells, offset = PLACES["pentagon"], OFFSETS[1]
+    runs = [
+        Run(0, 150, 30, 0, cells[:3], 1),
+        Run(0, 160, 4, 1800, cells[2:4], 2),
+        Run(1, 166, 3, 1, cells, 3),
+    ]
+    fixes = [fix for run in runs for fix in run.fixes(offset)]
+    ask = Ask(
+        measure,
+        every,
+        5,
+        hull(cells[:6], 5),
+        f"{PERIODS[0]}..{PERIODS[1]}",
+        ("daypart=night,evening",),
+        offset,
+        squared_bound,
+    )
+    assert checker.broken(spark, fresh(), fixes, ask) == set()
 
 
 def test_a_phone_reaches_the_bound_exactly(engine: DuckDB, fresh: Callable[[], Path]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from passersby import config as settings
 from passersby.config import Config
-from passersby.deployment.layout import BUCKETS, DEMO, OFFSET, ORIGIN, Layout
+from passersby.deployment.layout import BUCKETS, CAPS, DEMO, EPOCH_WEEKS, OFFSET, ORIGIN, Layout
 from passersby.deployment.opened import Deployment
 from passersby.errors import OperationError, UsageError
 from passersby.model.period import parse_offset
@@ -172,6 +172,8 @@ def _set_up(layout: Layout, config: Config, *, demo: bool) -> None:
         DEMO: "1" if demo else "0",
         OFFSET: config.utc_offset,
         BUCKETS: str(config.buckets),
+        EPOCH_WEEKS: str(config.epoch_weeks),
+        **{name: repr(getattr(config, name)) for name in CAPS},
     }
     database = Database(layout.url(config))
     try:

@@ -12,8 +12,12 @@ from passersby.config import Config
 from passersby.errors import IntegrityError, NotADeployment
 from passersby.store import tables
 
-DEMO, ORIGIN, OFFSET, BUCKETS = "demo", "origin", "utc_offset", "buckets"
+DEMO, ORIGIN = "demo", "origin"
+OFFSET, BUCKETS, EPOCH_WEEKS = "utc_offset", "buckets", "epoch_weeks"
 """Names of settings that are fixed when a deployment is made."""
+
+CAPS = ("epsilon_cap", "delta")
+"""Names of settings that may be lowered, and never be raised above what the deployment was made with."""
 
 LOG_KEY = "log"
 """Purpose of the key that signs the log's checkpoints."""
@@ -74,23 +78,35 @@ def setting(session: Session, name: str) -> str:
     row = session.get(tables.Setting, name)
     if row is None:
         raise NotADeployment(
-            "The control database belongs to no deployment.", "Make one with `passersby init DIR`."
+            "The control database is empty: it belongs to no deployment.",
+            "Put back the newest backup of the control database, or make a deployment elsewhere with "
+            "`passersby init DIR`.",
         )
     return row.value
 
 
 def check_fixed(session: Session, config: Config) -> None:
-    """Refuse settings that differ from those the lake was laid out with.
+    """Refuse settings that differ from those the lake was laid out with, and caps that were raised.
+
+    Other epochs would give a week another pseudonym key, and so a ledger account in which nothing is spent.
+    Raising a cap would need two people and a logged reason; a line in a file is neither.
 
     Raises:
-        IntegrityError: offset or number of buckets was changed.
+        IntegrityError: offset, number of buckets or length of the epochs was changed, or a cap raised.
     """
-    for name in (OFFSET, BUCKETS):
+    for name in CAPS:
+        made, now = setting(session, name), repr(getattr(config, name))
+        if float(now) > float(made):
+            raise IntegrityError(
+                f"passersby.toml says {name} = {now}, but this deployment was made with {made}.",
+                "Put the old value back, or a lower one: a cap is never raised.",
+            )
+    for name in (OFFSET, BUCKETS, EPOCH_WEEKS):
         fixed, now = setting(session, name), str(getattr(config, name))
         if fixed != now:
             raise IntegrityError(
                 f"passersby.toml says {name} = {now}, but this deployment was made with {fixed}.",
-                "Put the old value back: days, periods and files are laid out with it.",
+                "Put the old value back: days, files, pseudonyms or the ledger are laid out with it.",
             )
 
 

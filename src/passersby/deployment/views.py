@@ -14,7 +14,7 @@ import rfc8785
 from sqlalchemy import select
 
 from passersby.deployment.opened import Deployment
-from passersby.errors import IntegrityError
+from passersby.errors import IntegrityError, UnknownName
 from passersby.gate import prior, running, worth
 from passersby.gate.gate import Answer
 from passersby.gate.planning import Planned
@@ -22,6 +22,7 @@ from passersby.measures.catalogue import get as get_measure
 from passersby.model.cost import MicroRho
 from passersby.model.period import Span, day_name, day_of
 from passersby.model.release import SUPPRESSED, Release
+from passersby.policy import licence as licences
 from passersby.privacy import answers
 from passersby.privacy.accounting import epsilon_for
 from passersby.privacy.label import to_yaml
@@ -157,13 +158,21 @@ def caption(found: Release, offset: int) -> Caption:
         unit=measure.unit,
         every=question["every"],
         promise=f"Differentially private: epsilon {loss['epsilon']:g} at delta {loss['delta']:g} for one "
-        "device and week. Hatched cells are below the floor. Intervals are 95%. Borders: Natural Earth.",
+        "device and week. Hatched: below the floor or too imprecise. Intervals: 95%. Borders: Natural Earth.",
         offset=offset,
     )
 
 
 def budget(d: Deployment, licence: str) -> list[dict[str, Any]]:
-    """Return what was spent in each period, in all or by one licence."""
+    """Return what was spent in each period, in all or by one licence.
+
+    Raises:
+        UnknownName: there is no such licence.
+    """
+    if licence:
+        with d.database.read() as session:
+            if licences.find(session, licence) is None:
+                raise UnknownName("There is no licence of that name.", "`passersby licence list` shows them.")
     rows = d.licence_balances(licence) if licence else d.balances()
     return [
         {
@@ -268,7 +277,8 @@ def _basis(devices: int | None, earlier: Release | None) -> str:
         return "No contract declares its panel size (expected_devices), so that skill is unknown."
     return (
         f"Typical counts assume the {devices:,} devices that contracts declare, spread by the population "
-        f"of towns (GeoNames), seen in {prior.OBSERVED_SHARE:.0%} of hours. Skill below 0: zeros are better."
+        f"of towns (GeoNames), seen in {prior.OBSERVED_SHARE:.0%} of hours. "
+        "Skill below 0: publishing zeros is better."
     )
 
 

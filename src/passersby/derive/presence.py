@@ -102,7 +102,7 @@ class Prepared:
         now = self._clock.now
         self._work.commit(session, replaces=[file.id for file in self._plan.replaces], now=now)
         names = [day_name(day) for day in self.result.days]
-        append(session, "presence.derived", {"days": names}, now=now)
+        append(session, "presence.derived", {}, {"days": names}, now=now)
         return self.result
 
 

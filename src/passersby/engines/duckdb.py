@@ -112,9 +112,8 @@ def _quoted(text: str) -> str:
 def _interruptible(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
     """Run a statement so that Ctrl-C ends it: DuckDB itself lets Python see signals only afterwards."""
     with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(lambda: connection.sql(sql).to_arrow_table())
         try:
-            return future.result()
+            return pool.submit(lambda: connection.sql(sql).to_arrow_table()).result()
         except BaseException:
             connection.interrupt()
             raise

@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
-from passersby.errors import PassersbyError, Refusal
+from passersby.errors import Busy, PassersbyError, Refusal
 from passersby.gate import planning, record, running
 from passersby.gate.parts import Parts
 from passersby.gate.planning import Planned
@@ -80,16 +80,25 @@ class Gate:
             PassersbyError: the machine failed after the budget was reserved; it stays spent.
         """
         parts, begun = self._parts, time.monotonic()
+        clock = partial(_later, now, begun)
         step("1 of 7: deciding")
         planned = self._decide(request, actor, now)
         stored = self._stored(planned, now)
         if stored is not None:
             return Answer(stored, new=False)
         step("2 of 7: reserving budget")
-        reservation = self._reserve(planned, now)
+        try:
+            reservation = self._reserve(planned, now)
+        except Busy:
+            # whoever asked at the same moment may have got the answer since it was looked for
+            stored = self._stored(planned, now)
+            if stored is None:
+                raise
+            return Answer(stored, new=False)
         with self._given_up_on_failure(reservation):
             step("3 of 7: running the bounded query")
-            renew = partial(self._renew, reservation, now, begun)
+            renew = partial(self._renew, reservation, clock)
+            parts.lake.expire(now)  # what has reached its deletion date is read no more
             counts = running.run(parts.engine, parts.lake, planned, now=now, renew=renew)
             step("4 of 7: adding noise")
             renew()
@@ -97,7 +106,7 @@ class Gate:
             step("5 of 7: estimating")
             draft = record.draft(parts, planned, measured, now=now)
             step("6 of 7: storing the answer")
-            release = self._settle(draft, reservation, now)
+            release = self._settle(draft, reservation, clock)
         step("7 of 7: publishing the log")
         parts.publisher.publish(parts.database)
         _wait_for_tick(begun)
@@ -113,11 +122,12 @@ class Gate:
                 self._parts.ledger.give_up(session, reservation_id=reservation)
             raise
 
-    def _renew(self, reservation: str, now: int, begun: float) -> None:
-        """Extend the lease of a reservation, and so of the whole question."""
-        later = now + int(time.monotonic() - begun)
+    def _renew(self, reservation: str, clock: Callable[[], int]) -> int:
+        """Extend the lease of a reservation, and so of the whole question; return the present instant."""
+        now = clock()
         with self._parts.database.write() as session:
-            self._parts.ledger.renew(session, reservation_id=reservation, now=later, lease_s=_LEASE_S)
+            self._parts.ledger.renew(session, reservation_id=reservation, now=now, lease_s=_LEASE_S)
+        return now
 
     def _decide(self, request: Request, actor: Actor, now: int) -> Planned:
         """Step 1. Whatever is refused is logged with its code, in words that were not the caller's."""
@@ -168,13 +178,16 @@ class Gate:
             raise
         return reservation
 
-    def _settle(self, draft: record.Draft, reservation: str, now: int) -> Release:
-        """Step 6: T2 of the ledger, with the log entry in the same transaction."""
+    def _settle(self, draft: record.Draft, reservation: str, clock: Callable[[], int]) -> Release:
+        """Step 6: T2 of the ledger, with the log entry in the same transaction.
+
+        The entry bears the time of the question: how long the answer took is nobody's business.
+        """
         parts = self._parts
         with parts.database.write() as session:
-            index = append(session, "release.made", draft.public(), draft.private(), now=now)
+            index = append(session, "release.made", draft.public(), draft.private(), now=draft.created)
             release = draft.release(index)
-            parts.ledger.settle(session, reservation_id=reservation, release=release, now=now)
+            parts.ledger.settle(session, reservation_id=reservation, release=release, now=clock())
         return release
 
     def _log_refusal(self, request: Request, actor: Actor, code: str, now: int) -> None:
@@ -196,6 +209,11 @@ class Gate:
 def _plain(text: str) -> str:
     """Return the beginning of a caller's text as valid Unicode: arguments of a command need not be."""
     return text[:LONGEST_CASE].encode(errors="replace").decode()
+
+
+def _later(now: int, begun: float) -> int:
+    """Return the instant (epoch s) that it is, where it was `now` when the clock stood at `begun`."""
+    return now + int(time.monotonic() - begun)
 
 
 def _wait_for_tick(begun: float) -> None:

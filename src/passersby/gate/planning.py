@@ -128,7 +128,8 @@ def _area(request: Request, grant: Grant) -> Area:
         area = request.area or _whole(grant.licence.cells, request.resolution)
         area.at(request.resolution)
     except UsageError:
-        raise refusal("bad-area") from None
+        small = request.area is not None and request.area.finest > grant.licence.resolution
+        raise refusal("area-too-small" if small else "bad-area") from None
     return area
 
 

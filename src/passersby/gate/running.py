@@ -41,9 +41,12 @@ def sql(planned: Planned) -> dict[int, str]:
 
 
 def run(
-    engine: Engine, lake: Lake, planned: Planned, *, now: int, renew: Callable[[], None]
+    engine: Engine, lake: Lake, planned: Planned, *, now: int, renew: Callable[[], int]
 ) -> dict[int, pa.Table]:
-    """Run the bounded query of each level over a snapshot of the lake; `renew` keeps the question's lease."""
+    """Run the bounded query of each level over a snapshot of the lake.
+
+    `renew` keeps the question's lease and returns the present instant, to which the snapshot's is kept.
+    """
     question = planned.question
     area = pa.table({"cell": pa.array(question.area.at(question.resolution), pa.int64())})
     with lake.snapshot(now) as snapshot:
@@ -53,7 +56,7 @@ def run(
             parts = []
             for files in groups:
                 parts.append(engine.query(text, {planned.measure.table: files}, {"area": area}))
-                renew()
+                snapshot.renew(renew())
             found[resolution] = _total(parts)
     return found
 

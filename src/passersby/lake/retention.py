@@ -63,8 +63,8 @@ def expire(database: Database, *, now: int) -> Expired:
         days = tuple(sorted({day for day, _ in parts}))
         if rows:
             tables = sorted({row.table_name for row in rows})
-            append(session, "files.expired", {"tables": tables, "files": len(rows)}, now=now)
-            append(session, "period.sealed", {"days": [day_name(day) for day in days]}, now=now)
+            append(session, "files.expired", {"tables": tables}, {"files": len(rows)}, now=now)
+            append(session, "period.sealed", {}, {"days": [day_name(day) for day in days]}, now=now)
     return Expired(len(rows), days)
 
 

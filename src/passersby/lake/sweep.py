@@ -41,6 +41,14 @@ class _Plan:
     counts: Counter[str] = field(default_factory=Counter)  # files of each claimed intent's folder
 
 
+@dataclass(frozen=True)
+class _Repair:
+    """What was repaired: `what` for the public log, `said` with numbers for who runs the command."""
+
+    what: str
+    said: str
+
+
 def sweep(database: Database, root: Path, *, now: int, published_ahead: bool) -> list[str]:
     """Repair the lake; return what was done, in plain words.
 
@@ -127,26 +135,33 @@ def _record(database: Database, plan: _Plan, now: int) -> list[str]:
             session.execute(delete(Intent).where(Intent.id == intent.id, Intent.folder == intent.folder))
         for row in plan.removed:
             session.execute(delete(File).where(File.id == row.id))
-        for what in repaired:
-            append(session, "repair.done", {"what": what}, now=now)
+        for repair in repaired:
+            append(session, "repair.done", {"what": repair.what}, {"said": repair.said}, now=now)
+    said = [repair.said for repair in repaired]
     if plan.removed:
-        repaired.append(f"deleted {_files(len(plan.removed))} that no reader sees any more")
-    return repaired
-
-
-def _repairs(plan: _Plan) -> list[str]:
-    said = [_ended(intent, plan.counts[intent.folder]) for intent in plan.intents]
-    stray = sum(path.endswith(".parquet") for path in plan.stray) - sum(plan.counts.values())
-    if stray:
-        said.append(f"removed {_files(stray)} that no record names")
+        said.append(f"deleted {_files(len(plan.removed))} that no reader sees any more")
     return said
 
 
-def _ended(intent: Intent, files: int) -> str:
+def _repairs(plan: _Plan) -> list[_Repair]:
+    done = [_ended(intent, plan.counts[intent.folder]) for intent in plan.intents]
+    stray = sum(path.endswith(".parquet") for path in plan.stray) - sum(plan.counts.values())
+    if stray:
+        done.append(
+            _Repair("removed files that no record names", f"removed {_files(stray)} that no record names")
+        )
+    return done
+
+
+def _ended(intent: Intent, files: int) -> _Repair:
     kind = _KINDS.get(intent.kind, "a task")
-    if files:
-        return f"removed {_files(files)} of {kind} that did not finish"
-    return f"cleared {kind} that did not finish and had written nothing"
+    what = f"cleared {kind} that did not finish"
+    return _Repair(
+        what,
+        f"removed {_files(files)} of {kind} that did not finish"
+        if files
+        else f"{what} and had written nothing",
+    )
 
 
 def _files(number: int) -> str:

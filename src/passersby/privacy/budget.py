@@ -204,5 +204,5 @@ def contradiction(what: str) -> IntegrityError:
     """Return the error for a ledger that contradicts itself."""
     msg = f"The privacy ledger contradicts itself: {what}."
     return IntegrityError(
-        msg, "Run `passersby freeze`, keep a copy as evidence, and restore the newest backup."
+        msg, "Stop using the deployment, keep a copy as evidence, and restore the newest backup."
     )

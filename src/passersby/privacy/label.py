@@ -165,7 +165,8 @@ def build(facts: Facts) -> Label:
         "contribution_bound": _bound(facts),
         "invariants": "none: no count, total or number of devices is released without noise",
         "residual_timing": "a new answer appears on a whole multiple of two seconds after its question; "
-        "how many of them it took may still depend on the data and is not covered by the guarantee",
+        "how many of them it took, and when each step was named to the asker, may still depend on the data "
+        "and is not covered by the guarantee",
         "views": dict(VIEWS),
         "limits": list(LIMITS),
     }

@@ -33,6 +33,8 @@ KINDS = frozenset({"discrete_gaussian"})
 UNIT = "device-week"
 """The unit of privacy that every charge is for."""
 
+_ASK_AGAIN = "Ask it again in a minute: a stored answer is free."
+
 
 class Ledger:
     """The privacy budget of one deployment.
@@ -84,10 +86,10 @@ class Ledger:
 
         Raises:
             BudgetSpent: a period or the licence cannot pay; nothing was debited.
-            Busy: the same question is just being answered.
+            Busy: the same question is just being answered, or has its answer already.
             OperationError: this reservation was given up as lost.
-            IntegrityError: an event is not one the ledger can charge, the question has its answer already,
-                or the reservation is known with other contents.
+            IntegrityError: an event is not one the ledger can charge, or the reservation is known with other
+                contents.
         """
         paid = sorted(keyed_periods)
         charge = _Charge(reservation_id, licence, paid, tuple(events), question_sha256, now)
@@ -294,12 +296,13 @@ def _check_repeated(session: Session, charge: _Charge) -> None:
 def _check_unanswered(session: Session, charge: _Charge) -> None:
     """Refuse a second charge for one question; the locked balances keep others out meanwhile."""
     if answers.exists(session, charge.question):
-        raise budget.contradiction("a question that has its answer would be charged again")
+        # whoever asked at the same moment was first
+        raise Busy("The same question was just answered for someone else.", _ASK_AGAIN)
     same = (Reservation.question_sha256 == charge.question, Reservation.id != charge.reservation)
     running = (Reservation.state == "reserved", Reservation.lease_until > charge.now)
     if session.scalar(select(Reservation.id).where(*same, *running).limit(1)) is not None:
         msg = "The same question is just being answered for someone else."
-        raise Busy(msg, "Ask it again in a minute: a stored answer is free.")
+        raise Busy(msg, _ASK_AGAIN)
 
 
 def _lapsed() -> OperationError:

@@ -1,7 +1,8 @@
 """Which kinds of entries the log knows, and which of their fields are public.
 
 A kind is never removed and its fields never change their meaning: old entries must stay readable. A new
-public field is a decision about privacy. It must be safe to print, for ever, for everyone.
+public field is a decision about privacy. It must be safe to print, for ever, for everyone: how many files
+there are, and of which days, follows from single devices, and is a commitment.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "epoch.destroyed": ("key",),
         "delivery.stored": ("delivery", "supplier"),
         "delivery.refused": ("supplier", "code"),
-        "presence.derived": ("days",),
-        "files.expired": ("tables", "files"),
-        "period.sealed": ("days",),
+        "presence.derived": (),
+        "files.expired": ("tables",),
+        "period.sealed": (),
         "repair.done": ("what",),
         "question.refused": ("code", "measure", "licence"),
         "question.reserved": ("question", "licence", "periods", "micro_rho"),
@@ -73,7 +74,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "epoch.destroyed": "A pseudonym key was destroyed; its pseudonyms cannot be made again.",
         "delivery.stored": "A delivery of pings was stored, whole.",
         "delivery.refused": "A delivery was refused; nothing of it was stored.",
-        "presence.derived": "Presence was computed again for these days.",
+        "presence.derived": "Presence of some days was computed again.",
         "files.expired": "Files that reached their deletion date were removed.",
         "period.sealed": "Days lost a source to its deletion date and take no more pings.",
         "repair.done": "What an interrupted command had left was cleared away.",
