@@ -2,6 +2,7 @@
 
     PassersbyError
     ├── UsageError (2)              the call itself is wrong
+    │   ├── EmptyArea               an area that is smaller than the cells asked for
     │   ├── UnknownName             a measure, supplier, licence or release that is not there
     │   └── NotADeployment          no deployment at this path
     ├── InputError (3)              a supplier's or a user's file cannot be taken
@@ -53,6 +54,10 @@ class UsageError(PassersbyError):
 
     exit_code = 2
     code = "usage"
+
+
+class EmptyArea(UsageError):
+    """An area holds no centre of a cell of the resolution asked for."""
 
 
 class UnknownName(UsageError):
@@ -116,7 +121,7 @@ class PeriodOpen(Refusal):
         super().__init__(
             "period-open",
             "The question reads a period that is not closed yet.",
-            "A period closes 72 hours after it ends; ask then, or ask an earlier period.",
+            "A period closes 72 hours or more after it ends; ask then, or ask an earlier period.",
         )
 
 

@@ -73,6 +73,15 @@ def test_commands_in_sentences_exist(page: Path) -> None:
             assert _command(words) in COMMANDS or (words[0] in GROUPS and len(words) == 1), f"{page}: {text}"
 
 
+def test_commands_that_the_code_names_exist() -> None:
+    """Next steps of errors above all."""
+    for source in sorted((ROOT / "src").rglob("*.py")):
+        for text in re.findall(r"`passersby ([^`\n]+)`", source.read_text(encoding="utf-8")):
+            words = text.split()
+            known = _command(words) in COMMANDS or (words[0] in GROUPS and len(words) == 1)
+            assert known or words[0].startswith(("-", "X")), f"{source.name}: {text}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)

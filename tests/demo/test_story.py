@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -34,7 +35,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[story.Seen, Path]:
     return seen, root
 
 
-def _quiet(*_: Any) -> None:
+def _quiet(*_: Any, **__: Any) -> None:
     pass
 
 
@@ -48,7 +49,7 @@ def test_what_was_planted_was_rejected_for_its_reason(told: tuple[story.Seen, Pa
     seen, _ = told
     for report in seen.deliveries:
         planted = {reason: n for reason, n in seen.planted[report.supplier].items() if n}
-        assert page.as_planted(report.rejected) == planted, report.supplier
+        assert report.rejected == planted, report.supplier
 
 
 def test_three_questions_are_refused_in_plain_words(told: tuple[story.Seen, Path]) -> None:
@@ -56,6 +57,17 @@ def test_three_questions_are_refused_in_plain_words(told: tuple[story.Seen, Path
     codes = [refused.code for refused in seen.refusals]
     assert codes == ["resolution-too-fine", "device-level-request", "licence-expired"]
     assert all(refused.message and refused.next_step for refused in seen.refusals)
+
+
+def test_the_trial_has_ended_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However fast the machine: the story waits for the second at which the licence expires."""
+    slept: list[float] = []
+    monkeypatch.setattr("time.time", lambda: 1_000.25)
+    monkeypatch.setattr("time.sleep", slept.append)
+    nobody: Any = SimpleNamespace(ask=_quiet, analyst=None)
+    for ends in (1_002, 999):
+        story._refusals(nobody, nobody, story.Seen(devices=1), _quiet, ends)
+    assert slept == [1.75, 0.0]
 
 
 def test_the_log_is_verified_and_says_demo(told: tuple[story.Seen, Path]) -> None:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from passersby.errors import DiskFull, OperationError, UsageError
@@ -24,10 +25,10 @@ from passersby.model.schema import ROWS
 from passersby.render import export
 from passersby.render.caption import Caption
 from passersby.render.classes import classes, number, round_two
-from passersby.render.map import draw
+from passersby.render.map import _legend, draw
 from passersby.render.pooled import by_cell, by_start
 from passersby.render.shapes import cell_shape, countries, outlines_in
-from passersby.render.towns import nearest_town
+from passersby.render.towns import nearest_town, towns_in
 
 OFFSET = 7200
 START = 1_778_450_400
@@ -95,9 +96,15 @@ def test_a_full_disk_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_named_before_anything_is_asked(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nowhere"):
+        export.check_format(tmp_path / "nowhere" / "o.csv")
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "o.csv").mkdir()
     with pytest.raises(OperationError, match=r"o\.csv"):
-        export.write(rows(), tmp_path / "nowhere" / "o.csv", OFFSET)
+        export.write(rows(), tmp_path / "o.csv", OFFSET)
 
 
 def test_pooling_adds_up_means_and_variances() -> None:
@@ -148,3 +155,17 @@ def test_outlines_and_towns_are_where_they_should_be() -> None:
     assert {"CH", "FR", "NO"} <= {code for code, _ in countries()}
     assert any(p.contains(shapely.Point(8.54, 47.37)) for p in outlines_in(5.5, 45.5, 11, 48))
     assert "Zürich" in nearest_town(h3i.latlng_to_cell(47.37, 8.54, 7))
+
+
+def test_no_town_is_named_at_the_edge_of_the_map() -> None:
+    (_, lat, lon), *_ = towns_in((5.9, 45.8, 10.5, 47.8), 1)
+    assert towns_in((lon - 0.01, 45.8, 10.5, 47.8), 14)[0][1:] != (lat, lon)
+
+
+def test_the_legend_ends_with_the_suppressed() -> None:
+    axes = Figure().add_subplot()
+    limits = [0.0, 1.0, 2.0]
+    _legend(axes, limits, ["#ffffff", "#000000"], Caption("", "", "device-hours", "hour", "", OFFSET))
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["1 to 2", "0 to 1", "suppressed"]

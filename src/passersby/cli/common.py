@@ -7,6 +7,8 @@ answer at once, without the engine, the database and the mechanism.
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,7 +29,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from passersby.errors import UsageError
+from passersby.errors import NotReady, UsageError
 
 if TYPE_CHECKING:
     from passersby.deployment.opened import Deployment
@@ -36,7 +38,7 @@ Folder = Annotated[
     Path,
     typer.Option("--deployment", "-d", envvar="PASSERSBY_DEPLOYMENT", help="Folder of the deployment."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output, nothing else.")]
 Key = Annotated[
     Path | None,
     typer.Option(
@@ -56,7 +58,7 @@ def now() -> int:
 
 
 def emit(value: Any, *, as_json: bool, human: Callable[[], None]) -> None:  # noqa: ANN401 (any JSON value)
-    """Print `value` as one JSON object, or let `human` print it for a person."""
+    """Print `value` as one JSON value, or let `human` print it for a person."""
     if as_json:
         sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
     else:
@@ -153,7 +155,19 @@ def opened(folder: Path) -> Iterator[Deployment]:
     with Deployment.open(folder, now=now()) as deployment:
         for line in deployment.repaired:
             err.print(f"[yellow]repaired[/]  {line}", soft_wrap=True)
-        yield deployment
+        try:
+            yield deployment
+        except NotReady as error:
+            error.next_step = from_here(error.next_step, folder)
+            raise
+
+
+def from_here(step: str, folder: Path) -> str:
+    """Return a command, or text with commands in backticks, with the paths of record files and deployment."""
+    if folder == Path():
+        return step
+    step = re.sub(r"--file (\w+\.toml)", lambda m: f"--file {shlex.quote(str(folder / m[1]))}", step)
+    return re.sub(r"(passersby [^`]+)", lambda m: f"{m[1]} -d {shlex.quote(str(folder))}", step)
 
 
 def save(path: Path, data: bytes) -> None:

@@ -44,6 +44,8 @@ def verify(
     if published is not None:
         if not vkey:
             raise UsageError("A folder is verified with the log's key.", "Give --vkey, from another channel.")
+        if not published.is_dir():
+            raise UsageError(f"There is no folder {published}.", "Name the folder of a published log.")
         report = verify_folder(published, vkey, older=kept)
     else:
         with opened(folder) as d:
@@ -68,14 +70,14 @@ def prove(
     emit(
         {"index": index, "proof": proof},
         as_json=as_json,
-        human=lambda: out.print(proof, markup=False, end=""),
+        human=lambda: typer.echo(proof, nl=False),  # byte for byte: a wrapped line would not verify
     )
 
 
 @log.command("show")
 def show(
     folder: Folder = Path(),
-    last: Annotated[int, typer.Option(help="How many entries.")] = 20,
+    last: Annotated[int, typer.Option(help="How many entries.", min=1)] = 20,
     kind: Annotated[str, typer.Option(help="Only this kind, e.g. question.refused.")] = "",
     as_json: AsJson = False,
 ) -> None:

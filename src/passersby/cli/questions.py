@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.panel import Panel
 
 from passersby.cli.app import app
 from passersby.cli.common import AsJson, Folder, Key, emit, err, now, opened, out, save, step_names, table
-from passersby.errors import BadRecord, UsageError
+from passersby.errors import BadRecord, EmptyArea, UsageError
 
 if TYPE_CHECKING:
     from passersby.model.place import Area
@@ -198,12 +197,19 @@ def _area(text: str, resolution: int) -> Area | None:
     path = Path(text)
     if path.suffix.lower() in {".geojson", ".json"}:
         try:
-            return parse_geojson(path.read_text(encoding="utf-8"), resolution)
+            document = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             raise BadRecord(f"{path} cannot be read.", "Name a GeoJSON file.") from None
+    else:
+        document = ""
     if not 0 <= resolution <= 15:
         raise UsageError("There is no such resolution.", "Use 4 to 7.")
-    return parse_area(text, resolution)
+    for finer in range(resolution, 15):
+        try:
+            return parse_geojson(document, finer) if document else parse_area(text, finer)
+        except EmptyArea:
+            continue  # smaller than a cell: in finer cells the gate can refuse it, and logs that
+    return parse_area(text, 15) if not document else parse_geojson(document, 15)
 
 
 def _bar(share: float, width: int = 24) -> str:
@@ -235,7 +241,8 @@ def _show_plan(plan: dict[str, Any]) -> None:
     out.print(table(columns, rows, right=columns))
     out.print(f"[dim]{plan['basis']}[/]\n", soft_wrap=True)
     for resolution, text in plan["sql"].items():
-        out.print(Panel(text, title=f"SQL, resolution {resolution}", title_align="left", border_style="dim"))
+        out.print(f"[bold]SQL, resolution {resolution}[/]")
+        out.print(text, markup=False, soft_wrap=True)  # no frame, no wrapping: it can be copied
 
 
 def _show_answer(view: dict[str, Any]) -> None:
@@ -254,7 +261,8 @@ def _show_answer(view: dict[str, Any]) -> None:
 
 def _show_release(view: dict[str, Any]) -> None:
     out.print(json.dumps(view["question"], indent=2), markup=False)
-    out.print(table(("cell", "start", "estimate", "low", "high", "count", "flag"), view["sample"]))
+    rows = [(cell, start[:16], *rest) for cell, start, *rest in view["sample"]]
+    out.print(table(("cell", "start", "estimate", "low", "high", "count", "flag"), rows))
     out.print(
         f"[dim]first rows of {view['rows']:,}; `--out rows.csv` writes all, `--label` prints the label[/]"
     )

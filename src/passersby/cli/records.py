@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.panel import Panel
 
 from passersby.cli.app import app
-from passersby.cli.common import AsJson, Folder, Key, emit, err, now, opened, out, save, table
+from passersby.cli.common import AsJson, Folder, Key, emit, err, from_here, now, opened, out, save, table
 from passersby.errors import BadRecord, UsageError
 from passersby.model.period import day_name, instant_text
 
@@ -101,7 +101,8 @@ def add_supplier(file: File, key: Key = None, folder: Folder = Path(), as_json: 
 
     def human() -> None:
         out.print(f"{contract.id} is recorded as supplier {number}; legal basis: {contract.basis}.")
-        err.print(f"[dim]next:[/]  passersby supplier assess {contract.id} --file assessment.toml")
+        next_step = f"passersby supplier assess {contract.id} --file assessment.toml"
+        err.print(f"[dim]next:[/]  {from_here(next_step, folder)}", soft_wrap=True)
 
     emit({"supplier": contract.id, "number": number, "basis": contract.basis}, as_json=as_json, human=human)
 

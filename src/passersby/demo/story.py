@@ -91,7 +91,7 @@ def tell(root: Path, *, devices: int, say: Say, bar: Bar, step: Say) -> Seen:
     create(root / "deployment", now=_now(), name="demo", utc_offset="+02:00", demo=True, config=Config())
     with Deployment.open(root / "deployment", now=_now()) as d:
         seen.offset, seen.vkey = d.config.offset, d.vkey
-        who = _records(d, seen)
+        who, trial_ends = _records(d, seen)
         for supplier in SUPPLIERS:
             say(f"Taking in the delivery of {supplier}")
             files = sorted((root / "files" / supplier).iterdir())
@@ -101,7 +101,7 @@ def tell(root: Path, *, devices: int, say: Say, bar: Bar, step: Say) -> Seen:
         say("Asking: where and when is the country busy?")
         _ask(d, who, seen, step)
         say("Asking what is refused")
-        _refusals(d, who, seen, step)
+        _refusals(d, who, seen, step, trial_ends)
         say("Checking the log and the ledger")
         seen.log, seen.budget = d.verify_log(), views.budget(d, "")
         d.verify_ledger()
@@ -150,7 +150,8 @@ def _generate(folder: Path, seen: Seen, bar: Bar) -> None:
             planted[reason] = planted.get(reason, 0) + count
 
 
-def _records(d: Deployment, seen: Seen) -> records.People:
+def _records(d: Deployment, seen: Seen) -> tuple[records.People, int]:
+    """Make the records; return who acts, and the instant at which the trial licence ends."""
     who = records.people(d, now=_now())
     files = d.layout.root.parent / "files"
     evidence = hashlib.sha256((files / "truth.json").read_bytes()).hexdigest()
@@ -158,15 +159,16 @@ def _records(d: Deployment, seen: Seen) -> records.People:
     for supplier in SUPPLIERS:
         records.add_supplier(d, who, supplier, DATES, seen.devices // 2, evidence, now=_now())
     valid = {LICENCE: 90 * 86400, TRIAL: records.TRIAL_S}
+    granted = _now()
     for licence, seconds in valid.items():
-        records.grant(d, who, licence, dates=DATES, bbox=SWITZERLAND, seconds=seconds, now=_now())
+        records.grant(d, who, licence, dates=DATES, bbox=SWITZERLAND, seconds=seconds, now=granted)
     d.load_places(
         files / "sensitive.geojson",
         name="health",
         actor=who.custodian,
         now=_now(),
     )
-    return who
+    return who, granted + records.TRIAL_S
 
 
 def _ask(d: Deployment, who: records.People, seen: Seen, step: Say) -> None:
@@ -176,8 +178,9 @@ def _ask(d: Deployment, who: records.People, seen: Seen, step: Say) -> None:
     seen.release, seen.answer = answer.release, views.answer(d, answer, None)
 
 
-def _refusals(d: Deployment, who: records.People, seen: Seen, step: Say) -> None:
+def _refusals(d: Deployment, who: records.People, seen: Seen, step: Say, trial_ends: int) -> None:
     glacier = Area.from_bbox(*REMOTE, resolution=8)
+    time.sleep(max(0.0, trial_ends - time.time()))  # a small country is taken in faster than a trial ends
     for asked, request in (
         (
             "How many people were on this glacier, hour by hour, in cells of 0.7 square kilometres?",

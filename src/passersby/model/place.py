@@ -11,7 +11,7 @@ from typing import Any, cast
 import h3.api.numpy_int as h3i
 import numpy as np
 
-from passersby.errors import BadRecord, UsageError
+from passersby.errors import BadRecord, EmptyArea, UsageError
 from passersby.model import cells as h3cells
 from passersby.model.cells import Cells
 
@@ -34,7 +34,7 @@ class Area:
         array = np.unique(np.asarray(cells, dtype=np.int64))
         if len(array) == 0:
             msg = "The area holds no cell."
-            raise UsageError(msg, "Give a larger area or a finer resolution.")
+            raise EmptyArea(msg, "Give a larger area or a finer resolution.")
         finest = int(h3cells.resolution_of(array).max())
         flat = h3cells.children(array, finest)
         return cls(tuple(int(c) for c in h3cells.compact(flat)))

@@ -15,7 +15,7 @@ _LICENCE = "Ask a custodian; a licence is never changed, but a new one can be gr
 DECISION: dict[str, tuple[str, str]] = {
     "unknown-licence": (
         "There is no licence of that name.",
-        "`passersby licence list` shows them; a custodian grants one with `passersby licence grant`.",
+        "`passersby licence list` shows them; `passersby licence grant --file licence.toml` makes one.",
     ),
     "licence-revoked": (
         "The licence was revoked.",
@@ -104,15 +104,15 @@ GATE: dict[str, tuple[str, str]] = {
     ),
     "bad-area": (
         "The area cannot be given at this resolution.",
-        "Its cells must not be finer than `--resolution`, and at most 2,000,000; ask coarser or smaller.",
+        "It must hold one whole cell of `--resolution` at least, and 2,000,000 at most; ask for another.",
     ),
     "question-too-large": (
         "The question has more cells and buckets of time than can be answered at once.",
         "Ask for a coarser grain, a shorter period or a smaller area.",
     ),
     "bad-resolution": (
-        "There is no such resolution for this measure.",
-        "`passersby measures` shows the resolutions of each.",
+        "There is no such resolution.",
+        "Ask with a `--resolution` from 4 (coarse) to the finest of the licence, usually 7.",
     ),
     "period-open": (PeriodOpen().message, PeriodOpen().next_step),
     "budget-spent": (BudgetSpent().message, BudgetSpent().next_step),

@@ -55,11 +55,13 @@ def write(rows: pa.Table, path: Path, offset: int) -> None:
 
 
 def check_format(path: Path) -> Callable[[pa.Table, Path, int], None]:
-    """Return the writer for the ending of `path`.
+    """Return the writer for the ending of `path`: a question is paid for only if its answer can be written.
 
     Raises:
-        UsageError: the ending is none of .parquet, .csv, .geojson.
+        UsageError: the ending is none of .parquet, .csv, .geojson, or the folder is not there.
     """
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"There is no folder {path.parent}.", "Make it first, or choose another with --out.")
     writers = {".parquet": _parquet, ".csv": _csv, ".geojson": _geojson}
     try:
         return writers[path.suffix.lower()]

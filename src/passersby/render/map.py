@@ -106,18 +106,18 @@ def _town_names(axes: Axes, frame: tuple[float, float, float, float]) -> None:
 
 
 def _legend(axes: Axes, limits: list[float], palette: list[str], caption: Caption) -> None:
-    handles = [
+    handles = [Patch(facecolor="none", edgecolor=HATCH, hatch="//////", label="suppressed")]
+    handles += [
         Patch(facecolor=colour, edgecolor="white", label=f"{number(low)} to {number(high)}")
         for colour, low, high in zip(palette, limits[:-1], limits[1:], strict=True)
     ]
-    handles.append(Patch(facecolor="none", edgecolor=HATCH, hatch="//////", label="suppressed"))
     legend = axes.legend(
         handles=handles[::-1],
         title=f"{caption.unit}\nper {caption.every}, mean",
         loc="lower left",
         fontsize=8,
     )
-    legend.get_frame().set(edgecolor="none", alpha=0.92)
+    legend.get_frame().set(edgecolor="none", alpha=1)
     legend.set_zorder(7)
 
 

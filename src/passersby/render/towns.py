@@ -40,9 +40,10 @@ def nearest_town(cell: int) -> str:
 def towns_in(frame: tuple[float, float, float, float], most: int) -> list[tuple[str, float, float]]:
     """Return (name, latitude, longitude) of the largest towns in a box whose names do not overlap."""
     west, south, east, north = frame
+    edge = (east - west) / 25, (north - south) / 25  # a name at the edge would be cut off
     placed: list[tuple[str, float, float]] = []
     for name, lat, lon, _ in towns():
-        inside = west < lon < east and south < lat < north
+        inside = west + edge[0] < lon < east - edge[0] and south + edge[1] < lat < north - edge[1]
         near = (
             abs(lon - x) < (east - west) / 9 and abs(lat - y) < (north - south) / 18 for _, y, x in placed
         )
