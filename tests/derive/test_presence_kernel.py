@@ -8,7 +8,6 @@ from typing import Any
 
 import duckdb
 import h3.api.numpy_int as h3i
-import numba
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -194,21 +193,3 @@ def test_ten_thousand_pings_agree_with_sql(
         wanted = [tuple(map(int, row)) for row in connection.execute(_sql()).fetchall()]
     assert len(wanted) > 1500
     assert _presence([tmp_path / "p.parquet"], 0) == wanted
-
-
-def _double(value: int) -> int:
-    return 2 * value
-
-
-def test_loops_compile_where_nothing_can_be_cached(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Numba refuses to cache when neither the source's folder nor a home can be written."""
-    real = numba.njit
-
-    def without_cache(*given: Any, **named: Any) -> Any:
-        if named.get("cache"):
-            raise RuntimeError("cannot cache function: no locator available")
-        return real(*given, **named)
-
-    monkeypatch.setattr(numba, "njit", without_cache)
-    double: Any = kernel.compiled(_double)
-    assert double(21) == 42

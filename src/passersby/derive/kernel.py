@@ -6,37 +6,22 @@ does what SQL needs a window for each resolution for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from passersby.compiled import compiled
 from passersby.model.cells import COARSEST, FINEST
 from passersby.model.period import HOUR
 
 Ints = npt.NDArray[np.int64]
 Small = npt.NDArray[np.int32]
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 _DIGIT_BITS = 3
 _MAX_RESOLUTION = 15
 _SHORT = 32
 """Up to here insertion sort beats the general one."""
-
-
-def compiled(function: Function) -> Function:
-    """Compile a loop that lets go of Python's lock; its machine code is cached where that is possible.
-
-    Numba caches beside the source or in the user's cache folder; in a read-only installation of an
-    account without a home it has neither, and compiles in each process (about 2 s).
-    """
-    try:
-        loop = numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:
-        loop = numba.njit(nogil=True)(function)
-    return cast("Function", loop)
 
 
 @compiled

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from passersby.compiled import compiled
 from passersby.model.period import DAY, WEEK
-from passersby.sources.kernels import compiled
 
 NEIGHBOUR_S = 1800
 """The fix before and the fix after a stay at a sensitive place go with it when at most this far away."""

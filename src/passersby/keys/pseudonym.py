@@ -7,17 +7,18 @@ kernel below hashes an Arrow buffer as it lies (FIPS 180-4, RFC 2104), on as man
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeAlias, TypeVar, cast
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit, uint32, uint64
+from numba import uint32, uint64
+
+from passersby.compiled import compiled
 
 _Words: TypeAlias = npt.NDArray[np.uint32]
-_Function = TypeVar("_Function", bound=Callable[..., object])
 
 _SLICE = 65_536
 """Ids that one thread hashes at a time."""
@@ -38,11 +39,6 @@ _K = np.frombuffer(  # FIPS 180-4 section 4.2.2
     ),
     dtype=">u4",
 ).astype(np.uint32)
-
-
-def _kernel(function: _Function) -> _Function:
-    """Compile a function with numba; it runs without the interpreter lock."""
-    return cast("_Function", njit(nogil=True, cache=True)(function))
 
 
 def pseudonyms(ids: Sequence[str] | pa.Array, key: bytes, *, threads: int = 1) -> npt.NDArray[np.int64]:
@@ -104,12 +100,12 @@ def _padded_states(key: bytes) -> tuple[_Words, _Words]:
     return states[0], states[1]
 
 
-@_kernel
+@compiled
 def _rotated(x: np.uint32, n: int) -> np.uint32:
     return uint32((x >> uint32(n)) | (x << uint32(32 - n)))
 
 
-@_kernel
+@compiled
 def _compress(state: _Words, w: _Words) -> None:
     """FIPS 180-4 section 6.2.2; `w` holds the block in its first 16 words."""
     for i in range(16, 64):
@@ -136,7 +132,7 @@ def _compress(state: _Words, w: _Words) -> None:
     state[7] += h
 
 
-@_kernel
+@compiled
 def _hash_all(
     text: npt.NDArray[np.uint8],
     offsets: npt.NDArray[np.int64],
@@ -159,7 +155,7 @@ def _hash_all(
         result[row] = _first_8_bytes(state)
 
 
-@_kernel
+@compiled
 def _absorb(state: _Words, w: _Words, text: npt.NDArray[np.uint8], first: int, end: int) -> None:
     """Hash text[first:end] after one key block, with its padding (FIPS 180-4 section 5.1.1)."""
     length = end - first
@@ -181,7 +177,7 @@ def _absorb(state: _Words, w: _Words, text: npt.NDArray[np.uint8], first: int, e
         _compress(state, w)
 
 
-@_kernel
+@compiled
 def _first_8_bytes(state: _Words) -> np.uint64:
     """Return the digest's first 8 bytes as a little-endian integer; its words are big-endian."""
     value = uint64(0)

@@ -8,14 +8,12 @@ candidate counts as a hit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+from passersby.compiled import compiled
 
 RADIUS_M = 6_371_008.8
 """Mean earth radius (IUGG)."""
@@ -24,11 +22,6 @@ _DEGREE_M = np.pi / 180 * RADIUS_M
 _POLAR = 85.0
 _EMPTY = np.int64(-1)
 _MIX = np.int64(-7046029254386353131)  # 2^64 / golden ratio: Fibonacci hashing (Knuth, TAOCP 6.4)
-
-
-def compiled(function: Function) -> Function:
-    """Compile a loop to machine code that runs without the interpreter lock; cached on disk."""
-    return cast("Function", numba.njit(nogil=True, cache=True)(function))
 
 
 Metres = TypeVar("Metres", float, npt.NDArray[np.float64])

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from passersby.sources.kernels import Bytes, Flags, Ints, compiled, inlined, text_buffers, text_column
+from passersby.compiled import compiled, inlined
+from passersby.sources.kernels import Bytes, Flags, Ints, text_buffers, text_column
 
 MAX_BYTES = 128
 """A longer id is implausible."""

@@ -1,32 +1,16 @@
-"""One decorator for compiled loops, and the text columns that they work on."""
+"""Text columns as compiled loops work on them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint32]
 Flags = npt.NDArray[np.uint8]
-
-
-def compiled(function: Function) -> Function:
-    """Compile a loop to machine code that runs without the interpreter lock; cached on disk."""
-    return cast("Function", numba.njit(cache=True, nogil=True)(function))
-
-
-def inlined(function: Function) -> Function:
-    """Compile a loop into each compiled loop that calls it: calls cost as much as short fields do."""
-    return cast("Function", numba.njit(nogil=True, inline="always")(function))
 
 
 def text_buffers(column: pl.Series) -> tuple[Bytes, Ints]:

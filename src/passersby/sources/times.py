@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from passersby.sources.kernels import Bytes, Flags, Ints, compiled, text_buffers
+from passersby.compiled import compiled
+from passersby.sources.kernels import Bytes, Flags, Ints, text_buffers
 
 PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 UNITS = (*PER_SECOND, "iso")

@@ -16,7 +16,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from passersby.sources.kernels import Bytes, Flags, Ints, Words, compiled, inlined
+from passersby.compiled import compiled, inlined
+from passersby.sources.kernels import Bytes, Flags, Ints, Words
 
 _QUOTE, _NEWLINE = ord('"'), ord("\n")
 _OK, _ESCAPED, _BROKEN = 0, 1, 2

@@ -6,15 +6,10 @@ OOPSLA 2014). One stream for a (seed, device, day) makes a world independent of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
-
-import numba
 import numpy as np
 import numpy.typing as npt
 
-P = ParamSpec("P")
-R = TypeVar("R")
+from passersby.compiled import compiled
 
 State = npt.NDArray[np.uint64]
 """One stream: an array of one word, changed by each draw."""
@@ -24,18 +19,6 @@ _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
 _S11, _S27, _S30, _S31 = (np.uint64(n) for n in (11, 27, 30, 31))
 _ULP = 2.0**-53
-
-
-def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile with numba, without the GIL; the machine code is kept on disk where that is possible.
-
-    Numba keeps it until the file of the outermost function changes. After a change of something that
-    it takes from another file, remove `__pycache__/*.nbi` of this package.
-    """
-    try:
-        return cast("Callable[P, R]", numba.njit(cache=True, nogil=True)(function))
-    except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        return cast("Callable[P, R]", numba.njit(nogil=True)(function))
 
 
 @compiled

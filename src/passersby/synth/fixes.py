@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from passersby.compiled import compiled
 from passersby.synth.country import METRES_PER_DEGREE, Places
-from passersby.synth.dice import State, begin, compiled, draw, normal, word
+from passersby.synth.dice import State, begin, draw, normal, word
 from passersby.synth.people import BUSIEST, People
 from passersby.synth.walk import LEGS, Legs, day
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from passersby.compiled import compiled
 from passersby.synth import dice
 from passersby.synth.country import Country, Places
 
@@ -114,7 +115,7 @@ def _by_chance(weights: npt.NDArray[np.float64], draws: npt.NDArray[np.float64])
     return np.searchsorted(edges[:-1] / edges[-1], draws, side="right").astype(np.int32)
 
 
-@dice.compiled
+@compiled
 def _towards(
     gravity: npt.NDArray[np.float32], city: npt.NDArray[np.int32], draws: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.int32]:

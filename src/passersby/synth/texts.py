@@ -7,7 +7,8 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from passersby.synth.dice import State, compiled
+from passersby.compiled import compiled
+from passersby.synth.dice import State
 
 Bytes = npt.NDArray[np.uint8]
 

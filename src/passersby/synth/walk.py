@@ -12,8 +12,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from passersby.compiled import compiled
 from passersby.synth.country import METRES_PER_DEGREE, Places
-from passersby.synth.dice import State, compiled, draw, normal, pick
+from passersby.synth.dice import State, draw, normal, pick
 from passersby.synth.people import HOME, SLOTS, WORK, People
 
 RHO, GAMMA = 0.6, 0.21
