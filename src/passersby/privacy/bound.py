@@ -8,7 +8,8 @@ For each device and period, with v the device's total in a key (a cell and a buc
 
 Then a device-period changes the vector of counts by at most 1000 * sqrt(C2) in L2 norm, exactly, since
 w * w * n <= C2 * 1000000 holds in integers. Weighting keeps every row and needs neither sorting nor
-randomness; keeping a fixed number of rows would lose the rest.
+randomness; keeping a fixed number of rows would lose the rest. Where n <= C2, w is 1000: only the others are
+looked up, and by default there are none.
 
 The SQL is the portable subset of DuckDB's dialect: BIGINT throughout, no integer division, explicit
 casts, a total order. A question's measure gives the rows (device, period, cell, start, value).
@@ -70,13 +71,13 @@ norm AS (
 """
 
 _WEIGHTED = """
-weight AS (
-  SELECT device, period, {weight} AS w FROM norm WHERE n > 0
+clipped AS (
+  SELECT device, period, {weight} AS w FROM norm WHERE n > {squared_bound}
 )
 SELECT contribution.cell AS cell, contribution.start AS start,
-  CAST(SUM(weight.w * contribution.value) AS BIGINT) AS count
+  CAST(SUM(COALESCE(clipped.w, 1000) * contribution.value) AS BIGINT) AS count
 FROM contribution
-JOIN weight ON contribution.device = weight.device AND contribution.period = weight.period
+LEFT JOIN clipped ON contribution.device = clipped.device AND contribution.period = clipped.period
 GROUP BY contribution.cell, contribution.start
 ORDER BY cell, start
 """
@@ -151,7 +152,8 @@ def weight_sql(n: str, squared_bound: int) -> str:
 
 
 def _weighted_sql(squared_bound: int) -> str:
-    return _WEIGHTED.format(weight=weight_sql("n", squared_bound)).strip()
+    weight = weight_sql("n", squared_bound)
+    return _WEIGHTED.format(weight=weight, squared_bound=squared_bound).strip()
 
 
 def _value_sql() -> str:
