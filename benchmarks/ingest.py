@@ -30,7 +30,7 @@ import polars as pl
 import polars_h3 as plh3
 
 from passersby.config import Config
-from passersby.derive.presence import derive_days
+from passersby.derive.derivation import derive_days
 from passersby.ingest import pipeline
 from passersby.keys.envelope import Envelope, load_or_create_kek
 from passersby.keys.ring import KeyRing

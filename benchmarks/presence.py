@@ -1,4 +1,4 @@
-"""Times the lake's writer and the derivation of presence on a generated lake, and prints rates.
+"""Times the lake's writer and the derivation of presence and of stays on a generated lake, and prints rates.
 
     python benchmarks/presence.py [--pings 5000000] [--devices 10000] [--days 7] [--threads 2]
 
@@ -14,14 +14,16 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h3.api.numpy_int as h3i
 import numpy as np
 import pyarrow as pa
 
-from passersby.derive import presence
+from passersby.derive import derivation, tasks
 from passersby.lake.lake import Lake
 from passersby.model.schema import PINGS
 from passersby.store.database import Database
@@ -150,22 +152,31 @@ def _measure(lake: Lake, given: argparse.Namespace) -> None:
     print(
         f"write     {rows / 1e6:8.1f} M pings   {rows / seconds / 1e6:5.1f} M/s   {stored / rows:.2f} B/ping"
     )
-    _derive(lake, days, given.threads, "one delivery")
+    for tables in (tasks.PRESENCE, tasks.STAYS):
+        _derive(lake, days, given.threads, tables, "one delivery")
     _fill(lake, world, 2, 0.1, days, seed=2)
-    _derive(lake, days, given.threads, "two deliveries")
+    for tables in (tasks.PRESENCE, tasks.STAYS):
+        _derive(lake, days, given.threads, tables, "two deliveries")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
         1 << 20 if sys.platform == "darwin" else 1024
     )
     print(f"peak      {peak:8.0f} MB")
 
 
-def _derive(lake: Lake, days: range, threads: int, what: str) -> None:
-    presence.derive_days(lake, days[:1], now=NOW, threads=threads)  # compiles or loads the loops
+def _derive(lake: Lake, days: range, threads: int, tables: tuple[str, ...], what: str) -> None:
+    whole = tasks._units  # noqa: SLF001  (each kind by itself)
+
+    def of_one_kind(*given: Any) -> Iterator[Any]:  # noqa: ANN401  (passes on what it is given)
+        return (unit for unit in whole(*given) if unit.tables == tables)
+
+    setattr(tasks, "_units", of_one_kind)  # noqa: B010  (a module's own name)
+    derivation.derive_days(lake, days[:1], now=NOW, threads=threads)  # compiles or loads the loops
     begun, cpu = time.perf_counter(), time.process_time()
-    done = presence.derive_days(lake, days, now=NOW, threads=threads, force=True)
+    done = derivation.derive_days(lake, days, now=NOW, threads=threads, force=True)
     seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    setattr(tasks, "_units", whole)  # noqa: B010
     print(
-        f"presence  {done.pings / 1e6:8.1f} M pings   {done.pings / seconds / 1e6:5.1f} M/s   "
+        f"{tables[0]:9} {done.pings / 1e6:8.1f} M pings   {done.pings / seconds / 1e6:5.1f} M/s   "
         f"{done.pings / cpu / 1e6:5.1f} M/s of CPU   {done.rows / 1e6:.1f} M rows   {seconds:.1f} s   "
         f"({what})"
     )

@@ -20,15 +20,17 @@ LIBRARIES = ("duckdb", "polars", "polars-h3", "pyarrow", "numba", "numpy", "open
 
 FULL: dict[str, list[str]] = {
     "synth.py": [],
-    "ingest.py": ["--rows", "100000000"],
+    "ingest.py": ["--rows", "100000000", "--plain"],
     "presence.py": ["--pings", "97000000", "--devices", "200000"],
+    "stays.py": [],
     "ask.py": [],
     "accuracy.py": [],
 }
 QUICK: dict[str, list[str]] = {
     "synth.py": [],
-    "ingest.py": ["--rows", "5000000"],
+    "ingest.py": ["--rows", "5000000", "--plain"],
     "presence.py": ["--pings", "20000000", "--devices", "40000"],
+    "stays.py": ["--pings", "5000000"],
     "ask.py": ["--rows", "5000000", "--devices", "40000"],
     "accuracy.py": ["--quick"],
 }

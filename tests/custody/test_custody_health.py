@@ -30,7 +30,7 @@ def _some_file(asker: worlds.Asker, table: str = "pings") -> Path:
 
 def test_what_is_held(asker: worlds.Asker, world: worlds.World) -> None:
     tables = {held.table: held for held in health.status(asker.d.database, now=worlds.now()).tables}
-    assert set(tables) == {"pings", "presence"}
+    assert set(tables) == {"pings", "presence", "stays", "trips"}
     files = list((asker.d.layout.lake / "pings").glob("*.parquet"))
     pings = tables["pings"]
     assert (pings.files, pings.bytes, pings.days) == (len(files), sum(f.stat().st_size for f in files), 7)

@@ -15,7 +15,7 @@ import pytest
 
 from passersby.lake.lake import Lake
 from passersby.model.period import DAY, HOUR
-from passersby.model.schema import PINGS, PRESENCE
+from passersby.model.schema import PINGS, TABLES
 from passersby.store.database import Database
 from passersby.store.tables import Delivery, Supplier
 
@@ -54,12 +54,15 @@ def reference(pings: Iterable[Ping], offset: int, excluded: Iterable[int] = ()) 
     return sorted((*key, dominant(cells), cells.count(dominant(cells))) for key, cells in hours.items())
 
 
-def ping_table(pings: Iterable[Ping]) -> pa.Table:
-    """Return pings as the lake holds them."""
+def ping_table(
+    pings: Iterable[Ping], place: Callable[[Ping], tuple[int, int]] = lambda _: (0, 0)
+) -> pa.Table:
+    """Return pings as the lake holds them; `place` gives latitude and longitude in 1e-5 degrees."""
     rows = sorted(pings)
     columns: dict[str, list[int]] = {name: [0] * len(rows) for name in PINGS.names}
     for name in Ping._fields:
         columns[name] = [getattr(ping, name) for ping in rows]
+    columns["lat_e5"], columns["lon_e5"] = ([place(ping)[axis] for ping in rows] for axis in (0, 1))
     return pa.table([pa.array(columns[f.name], f.type) for f in PINGS], schema=PINGS)
 
 
@@ -103,16 +106,25 @@ class World:
             with self.lake.database.write() as session:
                 work.commit(session, now=self.now)
 
+    def store_at(self, pings: list[Ping], place: Callable[[Ping], tuple[int, int]]) -> None:
+        """Store one delivery's pings of one day and bucket, at places."""
+        bucket = pings[0].device % self.lake.buckets
+        with self.lake.begin("ingest", {}, now=self.now) as work:
+            table = ping_table(pings, place)
+            work.write("pings", self.day, bucket, table, sources=[pings[0].delivery], until=NOW + 30 * DAY)
+            with self.lake.database.write() as session:
+                work.commit(session, now=self.now)
+
     def files(self, table: str = "presence") -> list[Any]:
         """Return what a new reader sees."""
         with self.lake.snapshot(self.now) as snapshot:
             return snapshot.files(table)
 
-    def rows(self) -> list[tuple[int, ...]]:
-        """Return all presence rows, sorted."""
-        tables = [pq.read_table(file.path) for file in self.files()]
-        assert all(table.schema.equals(PRESENCE) for table in tables)
-        return sorted(tuple(row.values()) for table in tables for row in table.to_pylist())
+    def rows(self, table: str = "presence") -> list[tuple[int, ...]]:
+        """Return all rows of a derived table, sorted."""
+        tables = [pq.read_table(file.path) for file in self.files(table)]
+        assert all(found.schema.equals(TABLES[table]) for found in tables)
+        return sorted(tuple(row.values()) for found in tables for row in found.to_pylist())
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from passersby.derive import batches, kernel
+from passersby.derive import batches, kernel, presence
 from passersby.errors import IntegrityError
 from passersby.model.cells import parent_sql
 from passersby.model.period import HOUR
@@ -56,7 +56,7 @@ def worlds(draw: st.DrawFn) -> list[tuple[int, int, int, int]]:
 
 def _presence(paths: list[Path], offset: int, excluded: Any = NONE) -> list[tuple[int, ...]]:
     rows: list[tuple[int, ...]] = []
-    for columns in batches.devices(paths):
+    for columns in batches.devices(paths, presence.COLUMNS):
         kinds = (np.int64, np.int32, np.int64, np.int32)
         out = tuple(np.empty(len(columns[0]), kind) for kind in kinds)
         filled = kernel.presence(columns, excluded, offset, out)

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import select
 
-from passersby.derive import presence
-from passersby.derive.presence import derive_days, prepared, stale_days
+from passersby.derive import derivation
+from passersby.derive.derivation import derive_days, prepared, stale_days
 from passersby.errors import Busy, DiskFull
 from passersby.lake import durable, write
 from passersby.model.period import DAY, HOUR, day_name, day_start
@@ -47,15 +47,16 @@ def test_a_day_is_derived_from_all_its_deliveries(
     done = derive_days(
         world.lake, [world.day], now=world.now, threads=2, progress=lambda *given: seen.append(given)
     )
-    assert (done.days, done.written, done.unchanged, done.pings) == ((world.day,), 2, 0, len(pings))
-    assert seen == [(1, 2), (2, 2)]
+    # two buckets: presence, and stays with trips
+    assert (done.days, done.written, done.unchanged, done.pings) == ((world.day,), 4, 0, 2 * len(pings))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert world.rows() == expected(pings, world.lake.offset)
-    assert done.rows == len(world.rows())
+    assert done.rows == sum(len(world.rows(table)) for table in ("presence", "stays", "trips"))
     assert [file.sources for file in world.files()] == [(first, second)] * 2
-    assert [entry["kind"] for entry in _log(world)] == ["presence.derived"]
+    assert [entry["kind"] for entry in _log(world)] == ["presence.derived", "stays.derived"]
     with world.lake.database.read() as session:
-        (field,) = reveal(session, 0)
-    assert (field.name, field.value) == ("days", [day_name(world.day)])
+        fields = [reveal(session, index)[0] for index in (0, 1)]
+    assert [(field.name, field.value) for field in fields] == [("days", [day_name(world.day)])] * 2
 
 
 def test_hours_start_where_the_deployment_s_do(sqlite_world: Any, ping: Any) -> None:
@@ -77,11 +78,11 @@ def test_what_is_unchanged_is_left_alone(sqlite_world: Any, ping: Any) -> None:
     derive_days(world.lake, [world.day], now=world.now)
     before = world.files()
     again = derive_days(world.lake, [world.day], now=world.now)
-    assert (again.days, again.written, again.unchanged) == ((), 0, 2)
+    assert (again.days, again.written, again.unchanged) == ((), 0, 4)
     assert world.files() == before
-    assert len(_log(world)) == 1
+    assert len(_log(world)) == 2
     forced = derive_days(world.lake, [world.day], now=world.now, force=True)
-    assert forced.written == 2
+    assert forced.written == 4
     assert not {file.id for file in world.files()} & {file.id for file in before}
 
 
@@ -94,7 +95,7 @@ def test_only_the_part_that_a_delivery_touches_is_derived_again(sqlite_world: An
     world.store([p for p in _pings(world, ping, second) if p.device % 2 == 1])
     assert stale_days(world.lake, now=world.now) == [world.day]
     done = derive_days(world.lake, [world.day], now=world.now)
-    assert (done.written, done.unchanged) == (1, 1)
+    assert (done.written, done.unchanged) == (2, 2)
     assert world.files()[0] == before[0]
     assert second in world.files()[1].sources
     assert stale_days(world.lake, now=world.now) == []
@@ -183,7 +184,7 @@ def test_a_transaction_that_fails_leaves_the_old_presence(sqlite_world: Any, pin
         fail()
     assert world.rows() == before
     assert sorted(world.lake.root.rglob("*")) == disk
-    assert len(_log(world)) == 1
+    assert len(_log(world)) == 2
 
 
 def test_a_full_disk_leaves_the_old_presence(
@@ -210,16 +211,16 @@ def test_a_concurrent_derivation_is_noticed_and_tried_again(
 ) -> None:
     world = sqlite_world
     world.store(_pings(world, ping, world.delivery()))
-    real = presence.Prepared.commit
+    real = derivation.Prepared.commit
     rivals = [True]
 
-    def overtaken(change: presence.Prepared, session: Any) -> Any:
+    def overtaken(change: derivation.Prepared, session: Any) -> Any:
         if rivals.pop() if rivals else False:
             raise Busy("Another process was faster.")
         return real(change, session)
 
-    monkeypatch.setattr(presence.Prepared, "commit", overtaken)
-    assert derive_days(world.lake, [world.day], now=world.now).written == 2
+    monkeypatch.setattr(derivation.Prepared, "commit", overtaken)
+    assert derive_days(world.lake, [world.day], now=world.now).written == 4
     rivals.extend([True] * 3)
     with pytest.raises(Busy):
         derive_days(world.lake, [world.day], now=world.now, force=True)
@@ -251,5 +252,5 @@ def test_leases_are_renewed_while_it_works(
         hands[0] += 0.8 * write.LEASE_S
 
     monkeypatch.setattr(time, "monotonic", lambda: hands[0])
-    assert derive_days(world.lake, [world.day], now=world.now, progress=turn).written == 2
+    assert derive_days(world.lake, [world.day], now=world.now, progress=turn).written == 4
     assert len(world.files()) == 2

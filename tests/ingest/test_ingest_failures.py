@@ -22,6 +22,7 @@ import pytest
 
 from passersby.errors import DiskFull, OperationError
 from passersby.lake import durable
+from passersby.model.schema import TABLES
 
 T = 1_779_000_000
 NOW = 1_780_000_000
@@ -53,7 +54,7 @@ def assert_all_is_stored_once(deployed: Any, rows: int) -> None:
     )
     assert sum("delivery.stored" in entry for entry in deployed.log()) == 1
     assert deployed.lake.damage(deep=True) == []
-    manifest = {file.path for table in ("pings", "presence") for file in visible(deployed, table)}
+    manifest = {file.path for table in TABLES for file in visible(deployed, table)}
     assert set((deployed.root / "lake").rglob("*.parquet")) == manifest
     assert not list((deployed.root / "lake").rglob("*.arrow"))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from passersby.derive.presence import derive_days
+from passersby.derive.derivation import derive_days
 from passersby.lake.lake import Lake
 from passersby.lake.write import Work
 from passersby.model.period import DAY

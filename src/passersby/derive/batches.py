@@ -1,14 +1,14 @@
-"""Reads the pings of one day and bucket in order, whole devices at a time, from any number of deliveries.
+"""Reads the pings of one bucket in order, whole devices at a time, from any number of days and deliveries.
 
-Memory holds about one row group of each file. A chunk ends before the lowest device that some file may
-still continue.
+Memory holds a bounded number of rows of all files together. A chunk ends before the lowest device that
+some file may still continue.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,20 +19,23 @@ from passersby.derive import kernel
 from passersby.errors import IntegrityError
 from passersby.lake.layout import ROW_GROUP
 
-Columns: TypeAlias = tuple[
-    npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.int32]
-]
-"""device, t, cell, delivery."""
+Columns: TypeAlias = tuple[npt.NDArray[Any], ...]
+"""Columns of pings as arrays: device and t first."""
 
-_NAMES = ["device", "t", "cell", "delivery"]
+_HELD = 4 * ROW_GROUP
+"""Rows of all files together that are read at a time, but for `_LEAST_ROWS` of each."""
+
+_LEAST_ROWS = 10_000
+_ABSENT = -1
 
 
 class _Stream:
     """One file's rows that were read and not given out yet."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, names: Sequence[str], rows: int) -> None:
+        self._names = names
         self._file = pq.ParquetFile(path)
-        self._batches = self._file.iter_batches(ROW_GROUP, columns=_NAMES, use_threads=False)
+        self._batches = self._file.iter_batches(rows, columns=list(names), use_threads=False)
         self._held: list[Columns] = []
         self.ended = False
         self.read()
@@ -47,10 +50,10 @@ class _Stream:
         return not self._held
 
     def read(self) -> None:
-        """Read one more row group."""
+        """Read some more rows."""
         for batch in self._batches:
             if batch.num_rows:
-                self._held.append(_columns(batch))
+                self._held.append(_columns(batch, self._names))
                 return
         self.ended = True
         self._file.close()
@@ -65,17 +68,19 @@ class _Stream:
         return _part(columns, slice(0, cut)) if cut else None
 
 
-def devices(paths: Sequence[Path]) -> Iterator[Columns]:
+def devices(paths: Sequence[Path], names: Sequence[str]) -> Iterator[Columns]:
     """Yield chunks of pings sorted by (device, t); a device is never split over two chunks.
 
     Args:
-        paths: ping files of one day and bucket, each sorted by (device, t).
+        paths: ping files of one bucket, each sorted by (device, t).
+        names: the columns, `device` and `t` first; an accuracy that is not there reads as -1.
 
     Raises:
         IntegrityError: a file cannot be read.
     """
     try:
-        yield from _chunks([_Stream(path) for path in paths])
+        rows = min(ROW_GROUP, max(_LEAST_ROWS, _HELD // max(1, len(paths))))
+        yield from _chunks([_Stream(path, names, rows) for path in paths])
     except (OSError, pa.ArrowException) as error:
         # damage shows as either, depending on where in the file it is
         raise IntegrityError(
@@ -105,25 +110,21 @@ def _merged(parts: list[Columns]) -> Columns:
 
 
 def _pair(left: Columns, right: Columns) -> Columns:
-    rows = len(left[0]) + len(right[0])
-    out = (
-        np.empty(rows, np.int64),
-        np.empty(rows, np.int32),
-        np.empty(rows, np.int64),
-        np.empty(rows, np.int32),
-    )
-    kernel.merge(left, right, out)
-    return _frozen(out)
+    order = kernel.merged(left[:2], right[:2])
+    return _frozen(tuple(np.concatenate(both)[order] for both in zip(left, right, strict=True)))
 
 
-def _columns(batch: pa.RecordBatch) -> Columns:
-    device, time, cell, delivery = (batch.column(name).to_numpy() for name in _NAMES)
-    return _frozen((device, time, cell, delivery))
+def _columns(batch: pa.RecordBatch, names: Sequence[str]) -> Columns:
+    return _frozen(tuple(_values(batch.column(name)) for name in names))
+
+
+def _values(column: pa.Array) -> npt.NDArray[Any]:
+    found: npt.NDArray[Any] = (column.fill_null(_ABSENT) if column.null_count else column).to_numpy()
+    return found
 
 
 def _joined(parts: list[Columns]) -> Columns:
-    device, time, cell, delivery = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return _frozen((device, time, cell, delivery))
+    return _frozen(tuple(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _frozen(columns: Columns) -> Columns:
@@ -134,5 +135,4 @@ def _frozen(columns: Columns) -> Columns:
 
 
 def _part(columns: Columns, rows: slice) -> Columns:
-    device, time, cell, delivery = columns
-    return device[rows], time[rows], cell[rows], delivery[rows]
+    return tuple(column[rows] for column in columns)

@@ -25,24 +25,23 @@ _SHORT = 32
 
 
 @compiled
-def merge(left: Any, right: Any, out: Any) -> None:  # noqa: ANN401  (tuples of arrays that Numba types)
-    """Merge two tuples of columns (device, t, cell, delivery), each sorted by (device, t), into `out`."""
-    device, time, cell, delivery = left
-    device_r, time_r, cell_r, delivery_r = right
-    out_device, out_time, out_cell, out_delivery = out
+def merged(left: Any, right: Any) -> Ints:  # noqa: ANN401  (tuples of arrays that Numba types)
+    """Return the order of the rows of two sorted (device, t), one after the other, as one sorted whole."""
+    device, time = left
+    device_r, time_r = right
+    order = np.empty(len(device) + len(device_r), np.int64)
     i = j = 0
-    for k in range(len(out_device)):
+    for k in range(len(order)):
         if j == len(device_r) or (
             i < len(device)
             and (device[i] < device_r[j] or (device[i] == device_r[j] and time[i] <= time_r[j]))
         ):
-            out_device[k], out_time[k] = device[i], time[i]
-            out_cell[k], out_delivery[k] = cell[i], delivery[i]
+            order[k] = i
             i += 1
         else:
-            out_device[k], out_time[k] = device_r[j], time_r[j]
-            out_cell[k], out_delivery[k] = cell_r[j], delivery_r[j]
+            order[k] = len(device) + j
             j += 1
+    return order
 
 
 @compiled
@@ -71,8 +70,8 @@ def presence(columns: Any, excluded: Ints, offset: int, out: Any) -> int:  # noq
             skip += 1
         if skip < len(excluded) and excluded[skip] == who:
             continue
-        _sort(buffer, held)
-        out_cell[rows], out_pings[rows] = _dominant(buffer, held)
+        sort(buffer, held)
+        out_cell[rows], out_pings[rows] = dominant(buffer, held)
         out_device[rows], out_hour[rows] = who, start
         rows += 1
     return rows
@@ -99,7 +98,8 @@ def _hour(  # noqa: PLR0917  (columns, not options)
 
 
 @compiled
-def _sort(buffer: Ints, held: int) -> None:
+def sort(buffer: Ints, held: int) -> None:
+    """Sort the first `held` values of a buffer in place."""
     if held > _SHORT:
         buffer[:held] = np.sort(buffer[:held])
         return
@@ -113,7 +113,7 @@ def _sort(buffer: Ints, held: int) -> None:
 
 
 @compiled
-def _dominant(cells: Ints, held: int) -> tuple[int, int]:
+def dominant(cells: Ints, held: int) -> tuple[int, int]:
     """Return the dominant of `held` sorted cells and the number of pings in it.
 
     Sorted cells of one resolution are sorted at every coarser one too, so that a cell's descendants

@@ -9,18 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from passersby.compiled import compiled
+from passersby.model.motion import MOST_M_E5, TELEPORT_M_S, metres
 from passersby.model.period import DAY, WEEK
 
 NEIGHBOUR_S = 1800
 """The fix before and the fix after a stay at a sensitive place go with it when at most this far away."""
 
-TELEPORT_M_S = 70.0
-"""Above this speed (252 km/h) a move counts as a teleport."""
-
 _FIRST_MONDAY = 4 * DAY
-_EARTH_M = 6_371_008.8
-_MOST_M_E5 = _EARTH_M * np.pi / 180e5
-"""Metres of 1e-5 degrees of latitude, and of longitude on the equator."""
 
 Ints = npt.NDArray[np.int64]
 Small = npt.NDArray[np.int32]
@@ -82,11 +77,8 @@ def summary(device: Ints, t: Small, lat_e5: Small, lon_e5: Small, offset: int) -
         if not _near(device, t, i - 1, i, offset, WEEK):
             continue
         north, east_e5 = abs(np.int64(lat_e5[i]) - lat_e5[i - 1]), abs(np.int64(lon_e5[i]) - lon_e5[i - 1])
-        if (north + east_e5) * _MOST_M_E5 <= TELEPORT_M_S * (np.int64(t[i]) - np.int64(t[i - 1])):
+        if (north + east_e5) * MOST_M_E5 <= TELEPORT_M_S * (np.int64(t[i]) - np.int64(t[i - 1])):
             continue  # the way along meridian and equator is no shorter, and needs no trigonometry
-        a, b = np.radians(lat_e5[i - 1] / 1e5), np.radians(lat_e5[i] / 1e5)
-        east = np.radians((lon_e5[i] - np.int64(lon_e5[i - 1])) / 1e5)
-        half = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin(east / 2) ** 2
-        metres = 2 * _EARTH_M * np.arcsin(np.sqrt(min(half, 1.0)))
-        teleports += metres > TELEPORT_M_S * (np.int64(t[i]) - np.int64(t[i - 1]))
+        moved = metres(lat_e5[i - 1], lon_e5[i - 1], lat_e5[i], lon_e5[i])
+        teleports += int(moved > TELEPORT_M_S * (np.int64(t[i]) - np.int64(t[i - 1])))
     return devices, teleports

@@ -25,7 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from passersby.config import Config
-from passersby.derive.presence import derive_days, stale_days
+from passersby.derive.derivation import derive_days, stale_days
 from passersby.errors import IntegrityError, OperationError
 from passersby.ingest import deliveries
 from passersby.ingest.admission import Admission, Admitted

@@ -86,6 +86,20 @@ ENCODINGS = {
     "presence": Encoding(
         time="hour", strict=True, single=True, dictionary=("device", "pings"), delta=("hour",)
     ),
+    "stays": Encoding(
+        time="arrival",
+        strict=True,
+        single=True,
+        dictionary=("device", "cell", "pings"),
+        delta=("arrival", "departure"),
+    ),
+    "trips": Encoding(
+        time="departure",
+        strict=True,
+        single=True,
+        dictionary=("device", "origin", "destination"),
+        delta=("departure", "arrival", "distance_m"),
+    ),
 }
 """Encoding of each table of `model.schema.TABLES`."""
 

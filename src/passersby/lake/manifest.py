@@ -25,6 +25,7 @@ class FileRef:
     Args:
         id: its number in the manifest, for `Work.commit(replaces=...)`.
         path: absolute path.
+        table: a table of `model.schema.TABLES`.
         day: local day (`model.period.day_of`).
         bucket: device bucket.
         rows: number of rows.
@@ -34,6 +35,7 @@ class FileRef:
 
     id: int
     path: Path
+    table: str
     day: int
     bucket: int
     rows: int
@@ -44,7 +46,7 @@ class FileRef:
     def of(cls, row: File, root: Path) -> FileRef:
         """Return the reference of a manifest row."""
         sources = tuple(json.loads(row.sources))
-        return cls(row.id, root / row.path, row.day, row.bucket, row.rows, sources, row.until)
+        return cls(row.id, root / row.path, row.table_name, row.day, row.bucket, row.rows, sources, row.until)
 
 
 def visible(number: int) -> Select[File]:

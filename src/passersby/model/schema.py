@@ -28,7 +28,30 @@ PRESENCE = pa.schema(
 )
 """One row for a (device, hour): its hierarchically dominant cell. Sorted by (device, hour)."""
 
-TABLES = {"pings": PINGS, "presence": PRESENCE}
+STAYS = pa.schema(
+    [
+        pa.field("device", pa.int64(), nullable=False),
+        pa.field("cell", pa.int64(), nullable=False),  # dominant cell of its fixes, resolution 10
+        pa.field("arrival", pa.int32(), nullable=False),  # epoch s
+        pa.field("departure", pa.int32(), nullable=False),
+        pa.field("pings", pa.int32(), nullable=False),
+    ]
+)
+"""One time that a device spent at one place. Sorted by (device, arrival); filed by the day of arrival."""
+
+TRIPS = pa.schema(
+    [
+        pa.field("device", pa.int64(), nullable=False),
+        pa.field("origin", pa.int64(), nullable=False),  # cells of the stays before and after
+        pa.field("destination", pa.int64(), nullable=False),
+        pa.field("departure", pa.int32(), nullable=False),  # epoch s
+        pa.field("arrival", pa.int32(), nullable=False),
+        pa.field("distance_m", pa.int32(), nullable=False),
+    ]
+)
+"""One move between two stays that follow each other. Sorted by (device, departure); filed by its day."""
+
+TABLES = {"pings": PINGS, "presence": PRESENCE, "stays": STAYS, "trips": TRIPS}
 
 ROWS = pa.schema(
     [

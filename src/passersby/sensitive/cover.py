@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from passersby.errors import BadRecord
 from passersby.model import cells as h3cells
+from passersby.model.motion import EARTH_M
 from passersby.sensitive import geometry
 from passersby.sensitive.places import Places, merge
 
@@ -240,8 +241,8 @@ def _extent_m(edges: npt.NDArray[np.float64]) -> float:
 def _km2(edges: npt.NDArray[np.float64]) -> float:
     """Return the area of its bounding box, an upper bound for the polygon's."""
     low, high = edges[:, :2].min(axis=0), edges[:, :2].max(axis=0)
-    tall = np.radians(high[1] - low[1]) * geometry.RADIUS_M
-    wide = np.radians(high[0] - low[0]) * geometry.RADIUS_M * np.cos(np.radians((low[1] + high[1]) / 2))
+    tall = np.radians(high[1] - low[1]) * EARTH_M
+    wide = np.radians(high[0] - low[0]) * EARTH_M * np.cos(np.radians((low[1] + high[1]) / 2))
     return float(tall * wide / 1e6)
 
 
@@ -249,5 +250,5 @@ def _haversine(lon1: object, lat1: object, lon2: object, lat2: object) -> npt.ND
     """Return great-circle distances in metres; arguments are arrays or numbers in degrees."""
     a, b, c, d = (np.radians(np.asarray(v, dtype=np.float64)) for v in (lon1, lat1, lon2, lat2))
     half = np.sin((d - b) / 2) ** 2 + np.cos(b) * np.cos(d) * np.sin((c - a) / 2) ** 2
-    distance: npt.NDArray[np.float64] = 2 * geometry.RADIUS_M * np.arcsin(np.sqrt(np.minimum(half, 1)))
+    distance: npt.NDArray[np.float64] = 2 * EARTH_M * np.arcsin(np.sqrt(np.minimum(half, 1)))
     return distance

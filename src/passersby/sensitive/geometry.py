@@ -14,11 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from passersby.compiled import compiled
+from passersby.model.motion import EARTH_M
 
-RADIUS_M = 6_371_008.8
-"""Mean earth radius (IUGG)."""
-
-_DEGREE_M = np.pi / 180 * RADIUS_M
+_DEGREE_M = np.pi / 180 * EARTH_M
 _POLAR = 85.0
 _EMPTY = np.int64(-1)
 _MIX = np.int64(-7046029254386353131)  # 2^64 / golden ratio: Fibonacci hashing (Knuth, TAOCP 6.4)
