@@ -18,7 +18,7 @@ from passersby.measures.base import Measure, Scope
 from passersby.measures.catalogue import CATALOGUE, get
 from passersby.model.period import DAY, HOUR, WEEK, Period, parse_span
 from passersby.model.question import FILTERS
-from passersby.model.schema import PRESENCE
+from passersby.model.schema import PRESENCE, STAYS
 
 WEEKDAYS = FILTERS["weekday"]
 FILTER = st.one_of(
@@ -78,13 +78,27 @@ def bucket(scope: Scope, hour: int) -> int:
 
 
 def run(
-    measure: Measure, scope: Scope, rows: list[tuple[int, int, int]], area: list[int]
+    measure: Measure,
+    scope: Scope,
+    rows: list[tuple[int, int, int]],
+    area: list[int],
+    stays: list[tuple[int, int, int, int]] | None = None,
 ) -> list[tuple[int, ...]]:
+    """Return the rows of a measure over presence (device, hour, cell) and stays (device, cell, from, to).
+
+    By default each device-hour is a stay too.
+    """
     devices, hours, cells = (list(column) for column in zip(*rows, strict=True))
     presence = pa.table({"device": devices, "hour": hours, "cell": cells, "pings": [1] * len(rows)}, PRESENCE)
+    if stays is None:
+        stays = [(device, cell, hour, hour + HOUR) for device, hour, cell in rows]
+    who, where, since, until = (list(column) for column in zip(*stays, strict=True))
+    columns = {"device": who, "cell": where, "arrival": since, "departure": until, "pings": [1] * len(stays)}
     connection = duckdb.connect()
     connection.register("presence", presence)
+    connection.register("stays", pa.table(columns, STAYS))
     connection.register("area", pa.table({"cell": pa.array(area, pa.int64())}))
+    connection.register("hours", pa.table({"hour": pa.array(scope.selected, pa.int64())}))
     found = connection.execute(measure.rows(scope, scope.resolution)).fetchall()
     connection.close()
     return sorted(found)
@@ -126,6 +140,46 @@ def test_visitors_counts_a_device_once_a_cell_and_bucket(scope: Scope, seed: int
         if selected(scope, hour) and h3i.cell_to_parent(cell, scope.resolution) in area
     }
     assert run(get("visitors"), scope, rows, area) == sorted(expected)
+
+
+LAPSES = st.lists(
+    st.tuples(
+        st.sampled_from([600, 1799, 1800, 3600, 5400, 30 * HOUR]), st.sampled_from([0, 60, 1800, 7200])
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+@given(SCOPES, LAPSES, st.integers(-2 * HOUR, 8 * DAY))
+@settings(max_examples=60)
+def test_stay_presence_counts_the_longest_stay_of_each_selected_hour(
+    scope: Scope, lapses: list[tuple[int, int]], begins: int
+) -> None:
+    stays: list[tuple[int, int, int, int]] = []
+    now = scope.span.start + begins
+    for number, (stayed, moved) in enumerate(lapses):
+        stays.append((7, FINE[number % len(FINE)], now, now + stayed))
+        now += stayed + moved
+    area = sorted({h3i.cell_to_parent(cell, scope.resolution) for cell in FINE[:8]})
+    expected = []
+    for hour in (hour for hour in range(scope.span.start, scope.span.end, HOUR) if selected(scope, hour)):
+        inside = [
+            (min(until, hour + HOUR) - max(since, hour), -since, cell) for _, cell, since, until in stays
+        ]
+        overlap, _, cell = max(inside)
+        parent = h3i.cell_to_parent(cell, scope.resolution)
+        if overlap > 0 and parent in area:
+            period = Period.containing(hour, scope.offset).span(scope.offset).start
+            expected.append((7, period, parent, bucket(scope, hour), 1))
+    assert run(get("stay-presence"), scope, [(7, 0, FINE[0])], area, stays) == sorted(expected)
+
+
+def test_stays_are_read_from_the_beginning_of_the_period() -> None:
+    scope = Scope(parse_span("2026-05-14..2026-05-19", 0), 6, "day", (), 0)
+    first, last = (parse_span(day, 0).days(0)[0] for day in ("2026-05-11", "2026-05-24"))
+    assert get("stay-presence").days(scope) == tuple(range(first, last + 1))
+    assert get("presence").days(scope) == scope.span.days(0)
 
 
 @given(SCOPES)

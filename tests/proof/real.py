@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from passersby.derive.presence import derive_days
+from passersby.derive.derivation import derive_days
 from passersby.lake.lake import Lake
 from passersby.lake.snapshots import Snapshot
 from passersby.model.period import DAY, HOUR, day_of
@@ -18,6 +18,7 @@ from passersby.model.schema import PINGS
 from passersby.store.database import Database
 from passersby.store.tables import Delivery, Supplier
 from proof import small
+from proof.plain_stays import place_e5
 from proof.small import BUCKETS, Fix
 
 NOW = 1_795_000_000
@@ -87,4 +88,7 @@ def _pings(rows: Sequence[tuple[int, Fix]]) -> pa.Table:
     columns["device"] = [who for who, _ in ordered]
     for name in ("t", "cell", "delivery"):
         columns[name] = [getattr(fix, name) for _, fix in ordered]
+    columns["accuracy_m"] = [-1] * len(rows)
+    for axis, name in enumerate(("lat_e5", "lon_e5")):
+        columns[name] = [place_e5(fix.cell)[axis] for _, fix in ordered]
     return pa.table([pa.array(columns[field.name], field.type) for field in PINGS], schema=PINGS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,23 +23,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from passersby.config import Config
-from passersby.derive import batches, kernel
+from passersby.derive import batches, kernel, stays
 from passersby.engines.base import Engine
 from passersby.gate import planning, running
 from passersby.gate.planning import Planned
 from passersby.gate.request import Request, check
 from passersby.keys.pseudonym import pseudonyms
 from passersby.model.cost import MicroRho
-from passersby.model.period import HOUR, Period, day_of
+from passersby.model.period import DAY, HOUR, Period, day_of
 from passersby.model.place import Area
 from passersby.model.question import Question
-from passersby.model.schema import PRESENCE
+from passersby.model.schema import PRESENCE, STAYS
 from passersby.privacy.hierarchy.counts import prenoise
 from passersby.privacy.hierarchy.plan import make_plan
 from passersby.privacy.hierarchy.release import counts_for
 from passersby.privacy.hierarchy.tree import Tree
 from passersby.privacy.noise import Integers
 from passersby.sources import ids
+from proof import plain_stays
 
 PERIODS = ("2026-W20", "2026-W21")
 BUCKETS = 2
@@ -151,17 +152,14 @@ def planned(ask: Ask) -> Planned:
 
 
 class SmallLake:
-    """Presence of a small world in Parquet files by (day, bucket), as `gate.running` reads a lake."""
+    """What a small world's pings become in Parquet files by (day, bucket), as `gate.running` reads a lake."""
 
     buckets = BUCKETS
 
     def __init__(self, folder: Path, fixes: Sequence[Fix], offset: int) -> None:
         folder.mkdir(parents=True)
-        self._files: list[SimpleNamespace] = []
-        for (day, bucket), table in _presence(fixes, offset).items():
-            path = folder / f"{day}-{bucket}.parquet"
-            pq.write_table(table, path)
-            self._files.append(SimpleNamespace(path=path, day=day, bucket=bucket, rows=table.num_rows))
+        self._folder, self._fixes, self._offset = folder, fixes, offset
+        self._files: dict[str, list[SimpleNamespace]] = {}
 
     @contextmanager
     def snapshot(self, _now: int) -> Iterator[SmallLake]:
@@ -171,9 +169,17 @@ class SmallLake:
     def renew(self, _now: int) -> None:
         """Nothing lapses."""
 
-    def files(self, _table: str, days: Iterable[int], bucket: int) -> list[Any]:
+    def files(self, table: str, days: Iterable[int], bucket: int) -> list[Any]:
         """Return the files of the days and the bucket."""
-        return [file for file in self._files if file.day in days and file.bucket == bucket]
+        if table not in self._files:
+            made = {"presence": _presence, "stays": _stays}[table](self._fixes, self._offset)
+            self._files[table] = [self._written(table, *key, rows) for key, rows in made.items()]
+        return [file for file in self._files[table] if file.day in days and file.bucket == bucket]
+
+    def _written(self, table: str, day: int, bucket: int, rows: pa.Table) -> SimpleNamespace:
+        path = self._folder / f"{table}-{day}-{bucket}.parquet"
+        pq.write_table(rows, path)
+        return SimpleNamespace(path=path, day=day, bucket=bucket, rows=rows.num_rows)
 
 
 def vectors(engine: Engine, lake: Any, asked: Planned) -> tuple[Vectors, Tree]:
@@ -191,8 +197,9 @@ def reference(fixes: Iterable[Fix], asked: Planned, tree: Tree) -> Vectors:
     starts = {start: i for i, start in enumerate(scope.starts)}
     found = {r: np.zeros((len(cells), len(starts)), np.int64) for r, cells in _levels(tree)}
     counted = set()
-    for (phone, hour), cells in _hours(fixes, scope.offset).items():
-        cell, start = _dominant(cells), scope.bucket_of(hour)
+    where = _stayed if asked.measure.name == "stay-presence" else _seen
+    for (phone, hour), cell in where(fixes, scope.offset).items():
+        start = scope.bucket_of(hour)
         inside = int(h3i.cell_to_parent(cell, scope.resolution)) in area
         if not (inside and scope.span.start <= hour < scope.span.end and scope._selected(hour)):
             continue
@@ -210,15 +217,31 @@ def _levels(tree: Tree) -> Iterator[tuple[int, Integers]]:
     return zip(tree.resolutions, tree.cells, strict=True)
 
 
-def _hours(fixes: Iterable[Fix], offset: int) -> dict[tuple[int, int], list[int]]:
-    """Return the cells of each phone's hour; of one phone and second the lowest delivery's ping counts."""
+def _seen(fixes: Iterable[Fix], offset: int) -> dict[tuple[int, int], int]:
+    """Return the dominant cell of each phone's hour."""
+    hours: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    for fix in _once(fixes):
+        hours[fix.phone, fix.t - (fix.t + offset) % HOUR].append(fix.cell)
+    return {key: _dominant(cells) for key, cells in hours.items()}
+
+
+def _stayed(fixes: Iterable[Fix], offset: int) -> dict[tuple[int, int], int]:
+    """Return the cell of each phone's hour in which it stayed somewhere."""
+    kept = [(fix.phone, fix.t, fix.cell) for fix in _once(fixes)]
+    stays = plain_stays.by_phone(kept, offset, _dominant)
+    return {
+        (phone, hour): cell
+        for phone, own in stays.items()
+        for hour, cell in plain_stays.hours(own, offset).items()
+    }
+
+
+def _once(fixes: Iterable[Fix]) -> list[Fix]:
+    """Return one fix for each phone and second: the lowest delivery's."""
     kept: dict[tuple[int, int], Fix] = {}
     for fix in sorted(fixes, key=lambda fix: (fix.delivery, fix.cell)):
         kept.setdefault((fix.phone, fix.t), fix)
-    hours: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-    for fix in kept.values():
-        hours[fix.phone, fix.t - (fix.t + offset) % HOUR].append(fix.cell)
-    return hours
+    return list(kept.values())
 
 
 def _dominant(cells: list[int]) -> int:
@@ -231,17 +254,44 @@ def _dominant(cells: list[int]) -> int:
 
 def _presence(fixes: Sequence[Fix], offset: int) -> dict[tuple[int, int], pa.Table]:
     """Return presence by (day, bucket), by the product's normal form, pseudonyms, merge and kernel."""
+    parts = _columns(fixes, lambda t: day_of(t, offset))
+    return {key: _derived(tuple(part[i] for i in (0, 1, 5, 6)), offset) for key, part in parts.items()}
+
+
+def _stays(fixes: Sequence[Fix], offset: int) -> dict[tuple[int, int], pa.Table]:
+    """Return stays by (day of arrival, bucket), by the same steps and the product's kernel of stays."""
+    found: dict[tuple[int, int], pa.Table] = {}
+    for (_, bucket), part in _columns(fixes, lambda t: Period.containing(t, offset).index).items():
+        rows = stays.derive(part)[0]
+        table = pa.table([pa.array(column) for column in rows], schema=STAYS)
+        day = (rows.arrival.astype(np.int64) + offset) // DAY
+        for number in np.unique(day).tolist():
+            found[number, bucket] = table.filter(pa.array(day == number))
+    return found
+
+
+def _columns(fixes: Sequence[Fix], part_of: Callable[[int], int]) -> dict[tuple[int, int], batches.Columns]:
+    """Return pings as the product's streams give them, by (part of the time, bucket), deliveries merged."""
     device = _devices(fixes)
     parts: defaultdict[tuple[int, int], list[batches.Columns]] = defaultdict(list)
     rows = sorted(
-        (fix.delivery, day_of(fix.t, offset), who % BUCKETS, who, fix.t, fix.cell)
+        (fix.delivery, part_of(fix.t), who % BUCKETS, who, fix.t, fix.cell)
         for fix, who in zip(fixes, device, strict=True)
     )
-    for (delivery, day, bucket), group in itertools.groupby(rows, key=lambda row: row[:3]):
+    for (delivery, part, bucket), group in itertools.groupby(rows, key=lambda row: row[:3]):
         who, when, where = (np.array(column) for column in list(zip(*group, strict=True))[3:])
-        columns = (who, when.astype(np.int32), where, np.full(len(who), delivery, np.int32))
-        parts[day, bucket].append(batches._frozen(columns))
-    return {key: _derived(batches._merged(part), offset) for key, part in sorted(parts.items())}
+        places = np.array([plain_stays.place_e5(int(cell)) for cell in where], dtype=np.int32)
+        columns = (
+            who,
+            when.astype(np.int32),
+            places[:, 0].copy(),
+            places[:, 1].copy(),
+            np.full(len(who), -1, np.int32),
+            where,
+            np.full(len(who), delivery, np.int32),
+        )
+        parts[part, bucket].append(batches._frozen(columns))
+    return {key: batches._merged(part) for key, part in sorted(parts.items())}
 
 
 def _devices(fixes: Sequence[Fix]) -> list[int]:

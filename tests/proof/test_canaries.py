@@ -6,6 +6,7 @@ shift looks at noisy numbers alone, as an attacker would who knows all other pho
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,18 +18,18 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from passersby.derive import kernel
+from passersby.derive import kernel, tasks
 from passersby.engines.duckdb import DuckDB
 from passersby.errors import IntegrityError
 from passersby.gate import running
 from passersby.measures import base, catalogue
 from passersby.measures.base import Scope
 from passersby.model.cells import parent
-from passersby.model.period import DAY, WEEK
+from passersby.model.period import DAY, WEEK, Period
 from passersby.privacy import bound, noise
 from passersby.privacy.noise import Integers, OpenDPSampler
 from passersby.sources import ids
-from proof import checker, shift
+from proof import checker, real, shift
 from proof.checker import BOUND, COUNTS, SCALE
 from proof.small import PERIODS, Ask, Fix, Run, around, hull, planned
 
@@ -154,6 +155,42 @@ def hours_for_a_bound(patch: Patch) -> None:
 def square_root_of_the_scale(patch: Patch) -> None:
     whole = noise.scale_for
     patch.setattr(noise, "scale_for", lambda squared, cost: whole(squared, cost) ** 0.5)
+
+
+def stays_across_the_boundary(patch: Patch) -> None:
+    """Let a run of days hold two periods: a stay goes on into the next, and brings its cell along."""
+    whole = tasks._period_of
+
+    def both(day: int, offset: int) -> tuple[int, ...]:
+        first, second = (Period.parse(name).span(offset).days(offset) for name in PERIODS)
+        return (*first, *second) if day in {*first, *second} else whole(day, offset)
+
+    patch.setattr(tasks, "_period_of", both)
+
+
+def _over_a_border() -> list[Fix]:
+    """Return a phone that stays on both sides of a border of all resolutions, changing with the period."""
+    inner, outer = next(
+        (int(one), int(other))
+        for one in h3i.cell_to_children(AREA.compacted[0], 9)
+        for other in h3i.grid_disk(one, 1)
+        if h3i.cell_to_parent(other, 4) != AREA.compacted[0]
+    )
+    pairs = itertools.product(h3i.cell_to_children(inner, 10), h3i.cell_to_children(outer, 10))
+    here, there = next((int(a), int(b)) for a, b in pairs if h3i.are_neighbor_cells(a, b))
+    return [*Run(0, 158, 10, 0, (here,), 1).fixes(0), *Run(0, 168, 5, 0, (there,), 1).fixes(0)]
+
+
+def test_a_stay_across_the_boundary_of_periods_is_found(
+    engine: DuckDB, fresh: Callable[[], Path], monkeypatch: Patch, sqlite_template: Path
+) -> None:
+    fixes = _over_a_border()
+    area = hull({fix.cell for fix in fixes}, 4)
+    ask = Ask("stay-presence", "hour", 7, area, f"{PERIODS[0]}..{PERIODS[1]}")
+    make = real.maker(sqlite_template)
+    assert checker.broken(engine, fresh(), fixes, ask, make) == set()
+    stays_across_the_boundary(monkeypatch)
+    assert checker.ELSEWHERE in checker.broken(engine, fresh(), fixes, ask, make)
 
 
 @dataclass(frozen=True)

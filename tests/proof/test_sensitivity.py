@@ -17,6 +17,7 @@ from passersby.engines.duckdb import DuckDB
 from passersby.engines.spark import Spark
 from passersby.errors import Refusal
 from passersby.gate import running
+from passersby.measures.catalogue import CATALOGUE
 from passersby.model.question import FILTERS
 from proof import checker, real
 from proof.small import BUCKETS, PERIODS, Ask, Run, SmallLake, around, hull, planned, reference, vectors
@@ -58,11 +59,10 @@ def worlds(draw: st.DrawFn) -> tuple[list[Run], tuple[int, ...]]:
 @st.composite
 def asks(draw: st.DrawFn, cells: tuple[int, ...], measure: str) -> Ask:
     """Draw a question about a neighbourhood, a part of which may lie outside its area."""
-    grains = ["hour", "daypart", "day", "week"] if measure == "presence" else ["day", "week"]
     resolution = draw(st.sampled_from([4, 5, 6, 7]))
     return Ask(
         measure=measure,
-        every=draw(st.sampled_from(grains)),
+        every=draw(st.sampled_from(CATALOGUE[measure].grains)),
         resolution=resolution,
         area=hull(cells[: draw(st.integers(1, len(cells)))], draw(st.integers(4, resolution))),
         period=draw(st.sampled_from(SPANS)),
@@ -84,7 +84,7 @@ def _check(data: st.DataObject, engine: DuckDB, folder: Path, measure: str, **ch
     assert checker.broken(engine, folder, fixes, ask, lake) == set()
 
 
-@pytest.mark.parametrize("measure", ["presence", "visitors"])
+@pytest.mark.parametrize("measure", sorted(CATALOGUE))
 @settings(max_examples=3)
 @given(data=st.data())
 def test_no_phone_or_period_moves_a_level_by_more_than_the_bound(
@@ -93,7 +93,7 @@ def test_no_phone_or_period_moves_a_level_by_more_than_the_bound(
     _check(data, engine, fresh(), measure)
 
 
-@pytest.mark.parametrize("measure", ["presence", "visitors"])
+@pytest.mark.parametrize("measure", sorted(CATALOGUE))
 @settings(max_examples=3)
 @given(data=st.data(), squared_bound=st.sampled_from([1, 2, 4, 7, 40]))
 def test_a_bound_that_clips_holds_as_well(
@@ -103,7 +103,7 @@ def test_a_bound_that_clips_holds_as_well(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("measure", ["presence", "visitors"])
+@pytest.mark.parametrize("measure", sorted(CATALOGUE))
 @settings(max_examples=50)
 @given(data=st.data(), squared_bound=st.sampled_from([0, 0, 1, 2, 4, 7, 40]))
 def test_the_bound_holds_in_many_worlds(
@@ -113,7 +113,7 @@ def test_the_bound_holds_in_many_worlds(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("measure", ["presence", "visitors"])
+@pytest.mark.parametrize("measure", sorted(CATALOGUE))
 @settings(max_examples=8)
 @given(data=st.data())
 def test_the_bound_holds_in_a_real_lake(
@@ -137,7 +137,8 @@ def test_groups_of_buckets_are_bounded_as_one(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("measure", "every", "squared_bound"), [("presence", "daypart", 4), ("visitors", "day", 0)]
+    ("measure", "every", "squared_bound"),
+    [("presence", "daypart", 4), ("stay-presence", "day", 0), ("visitors", "day", 0)],
 )
 def test_the_bound_holds_on_spark(
     spark: Spark, fresh: Callable[[], Path], measure: str, every: str, squared_bound: int

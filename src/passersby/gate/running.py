@@ -20,7 +20,7 @@ Counts = Mapping[int, pa.Table]
 """Bounded counts (cell, start, count in thousandths) by resolution. They never leave this process."""
 
 ROWS_AT_ONCE = 8_000_000
-"""Rows of presence for one run of the query: buckets of devices are run in groups, so that memory is flat
+"""Contributions for one run of the query: buckets of devices are run in groups, so that memory is flat
 whatever the lake's size. Devices are split by bucket, so the bounded counts of groups add up."""
 
 
@@ -48,14 +48,17 @@ def run(
     `renew` keeps the question's lease and returns the present instant, to which the snapshot's is kept.
     """
     question = planned.question
-    area = pa.table({"cell": pa.array(question.area.at(question.resolution), pa.int64())})
+    given = {
+        "area": pa.table({"cell": pa.array(question.area.at(question.resolution), pa.int64())}),
+        "hours": pa.table({"hour": pa.array(planned.scope.selected, pa.int64())}),
+    }
     with lake.snapshot(now) as snapshot:
         groups = _groups(snapshot, planned, lake.buckets)
         found = {}
         for resolution, text in sql(planned).items():
             parts = []
             for files in groups:
-                parts.append(engine.query(text, {planned.measure.table: files}, {"area": area}))
+                parts.append(engine.query(text, {planned.measure.table: files}, given))
                 snapshot.renew(renew())
             found[resolution] = _total(parts)
     return found
@@ -82,13 +85,14 @@ def measure(planned: Planned, counts: Counts, sampler: Sampler, minimum_devices:
 
 def _groups(snapshot: Snapshot, planned: Planned, buckets: int) -> list[Sequence[Path]]:
     """Return the files of groups of whole buckets, each of a bounded number of rows; at least one group."""
-    days = planned.question.span.days(planned.question.offset)
+    days = planned.measure.days(planned.scope)
+    most = ROWS_AT_ONCE // planned.measure.contributions_a_row
     groups: list[list[Path]] = [[]]
     rows = 0
     for bucket in range(buckets):
         files = snapshot.files(planned.measure.table, days, bucket)
         more = sum(file.rows for file in files)
-        if rows and rows + more > ROWS_AT_ONCE:
+        if rows and rows + more > most:
             groups.append([])
             rows = 0
         groups[-1] += [file.path for file in files]

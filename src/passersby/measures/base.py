@@ -23,7 +23,7 @@ class Scope:
     """The part of a question that its SQL depends on.
 
     The area is not in here: the SQL joins it as the table `area(cell)`, whose cells are at
-    `resolution`.
+    `resolution`. It may join the table `hours(hour)` too.
     """
 
     span: Span
@@ -44,20 +44,22 @@ class Scope:
         )
 
     @property
+    def selected(self) -> tuple[int, ...]:
+        """First instants of the hours that the question reads, in order: the SQL's table `hours(hour)`."""
+        return tuple(hour for hour in self._hours(self.span) if self._selected(hour))
+
+    @property
     def starts(self) -> tuple[int, ...]:
         """First instants of all buckets of the answer that hold a selected hour, in order."""
-        return tuple(
-            sorted({self.bucket_of(hour) for hour in self._hours(self.span) if self._selected(hour)})
-        )
+        return tuple(sorted({self.bucket_of(hour) for hour in self.selected}))
 
     @property
     def bucket_hours(self) -> int:
         """Most selected hours that one bucket of the answer can hold."""
         counts: dict[int, int] = {}
-        for hour in self._hours(self.span):
-            if self._selected(hour):
-                start = self.bucket_of(hour)
-                counts[start] = counts.get(start, 0) + 1
+        for hour in self.selected:
+            start = self.bucket_of(hour)
+            counts[start] = counts.get(start, 0) + 1
         return max(counts.values(), default=0)
 
     def bucket_of(self, hour: int) -> int:
@@ -131,6 +133,9 @@ class Measure:
         bound: smallest integer that no device-period's sum of squares exceeds, for every resolution.
         floor: minimum that a cell needs to be shown, from the deployment's minimum of devices and the
             number of buckets, compared with its estimate pooled over the question.
+        whole_periods: files of all days of the question's periods are read, and not of its own days only: a
+            stay is filed by the day on which it began.
+        contributions_a_row: about how many rows of SQL a row of the table becomes, for memory only.
     """
 
     name: str
@@ -144,6 +149,15 @@ class Measure:
     rows: Callable[[Scope, int], str]
     bound: Callable[[Scope], int]
     floor: Callable[[int, int], int]
+    whole_periods: bool = False
+    contributions_a_row: int = 1
+
+    def days(self, scope: Scope) -> tuple[int, ...]:
+        """Return the local days whose files the measure reads."""
+        if not self.whole_periods:
+            return scope.span.days(scope.offset)
+        spans = (period.span(scope.offset) for period in scope.span.periods(scope.offset))
+        return tuple(day for span in spans for day in span.days(scope.offset))
 
     def check(self, every: str) -> None:
         """Raise UsageError where the grain makes no sense for this measure."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from passersby.errors import UnknownName
 from passersby.measures.base import Measure
 from passersby.measures.presence import PRESENCE
+from passersby.measures.stay_presence import STAY_PRESENCE
 from passersby.measures.visitors import VISITORS
 
 CATALOGUE: dict[str, Measure] = {
     measure.name: measure
     for measure in (
         PRESENCE,
+        STAY_PRESENCE,
         VISITORS,
     )
 }
