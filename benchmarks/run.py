@@ -18,22 +18,23 @@ from pathlib import Path
 HERE = Path(__file__).parent
 LIBRARIES = ("duckdb", "polars", "polars-h3", "pyarrow", "numba", "numpy", "opendp", "sqlalchemy")
 
-FULL: dict[str, list[str]] = {
-    "synth.py": [],
-    "ingest.py": ["--rows", "100000000", "--plain"],
-    "presence.py": ["--pings", "97000000", "--devices", "200000"],
-    "stays.py": [],
-    "ask.py": [],
-    "accuracy.py": [],
-}
-QUICK: dict[str, list[str]] = {
-    "synth.py": [],
-    "ingest.py": ["--rows", "5000000", "--plain"],
-    "presence.py": ["--pings", "20000000", "--devices", "40000"],
-    "stays.py": ["--pings", "5000000"],
-    "ask.py": ["--rows", "5000000", "--devices", "40000"],
-    "accuracy.py": ["--quick"],
-}
+FULL = (
+    ("synth.py",),
+    ("ingest.py", "--rows", "20000000", "--plain"),  # the plain script holds all rows in memory
+    ("ingest.py", "--rows", "100000000"),
+    ("presence.py", "--pings", "97000000", "--devices", "200000"),
+    ("stays.py",),
+    ("ask.py",),
+    ("accuracy.py",),
+)
+QUICK = (
+    ("synth.py",),
+    ("ingest.py", "--rows", "5000000", "--plain"),
+    ("presence.py", "--pings", "20000000", "--devices", "40000"),
+    ("stays.py", "--pings", "5000000"),
+    ("ask.py", "--rows", "5000000", "--devices", "40000"),
+    ("accuracy.py", "--quick"),
+)
 
 
 def main() -> int:
@@ -43,7 +44,7 @@ def main() -> int:
     chosen = QUICK if parser.parse_args().quick else FULL
     print(machine(), flush=True)
     failed = []
-    for script, arguments in chosen.items():
+    for script, *arguments in chosen:
         print(f"\n## {script} {' '.join(arguments)}\n", flush=True)
         if subprocess.run([sys.executable, HERE / script, *arguments], check=False).returncode:
             failed.append(script)
