@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from typing import Any
 
 import h3.api.numpy_int as h3i
@@ -22,6 +23,7 @@ from passersby.model.release import FLAGS, SUPPRESSED
 from passersby.model.schema import ROWS
 from passersby.privacy import answers, label
 from passersby.privacy.accounting import epsilon_for, micro_rho_for
+from proof import plain_stays
 
 STEPS = ["deciding", "reserving", "running", "noise", "estimating", "storing", "publishing"]
 
@@ -79,6 +81,23 @@ def test_visitors_are_distinct_devices_at_every_level(full: worlds.Asker) -> Non
     for resolution, table in counts.items():
         expected = _expected(full, planned, resolution, pl.col("device").n_unique().cast(pl.Int64))
         assert table.equals(expected)
+
+
+def test_stay_presence_counts_hours_of_the_stays_in_the_lake(full: worlds.Asker) -> None:
+    planned = _planned(full, measure="stay-presence", resolution=6)
+    scope, area = planned.scope, set(planned.question.area.at(6).tolist())
+    with full.d.lake.snapshot(worlds.now()) as snapshot:
+        stays = pl.concat(pl.read_parquet(file.path) for file in snapshot.files("stays"))
+    expected: Counter[tuple[int, int]] = Counter()
+    for own in stays.partition_by("device"):
+        rows = own.select("arrival", "departure", "cell").rows()
+        for hour, cell in plain_stays.hours(rows, scope.offset).items():
+            ancestor = int(h3i.cell_to_parent(cell, 6))
+            if scope.span.start <= hour < scope.span.end and ancestor in area:
+                expected[ancestor, scope.bucket_of(hour)] += 1000
+    counts = _run(full, planned)[6].to_dicts()
+    assert len(expected) > 100
+    assert {(row["cell"], row["start"]): row["count"] for row in counts} == expected
 
 
 def test_buckets_in_groups_give_the_same_counts(full: worlds.Asker, monkeypatch: pytest.MonkeyPatch) -> None:
