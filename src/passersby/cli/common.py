@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import typer
 from rich.console import Console
@@ -48,6 +48,8 @@ Key = Annotated[
     ),
 ]
 
+_WIDEST_NAME = 24
+
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -66,12 +68,18 @@ def emit(value: Any, *, as_json: bool, human: Callable[[], None]) -> None:  # no
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> Table:
-    """Return a plain table; columns named in `right` are aligned to the right."""
+    """Return a plain table; columns named in `right` are aligned to the right.
+
+    The first column names what a row is about: it is the last to be broken in a narrow terminal.
+    """
     made = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        made.add_row(*(str(cell) for cell in row))
+    texts = [[str(cell) for cell in row] for row in rows]
+    name = min(_WIDEST_NAME, max((len(row[0]) for row in texts), default=0))
+    for i, column in enumerate(columns):
+        justify: Literal["left", "right"] = "right" if column in right else "left"
+        made.add_column(column, justify=justify, overflow="fold", min_width=None if i else name)
+    for row in texts:
+        made.add_row(*row)
     return made
 
 

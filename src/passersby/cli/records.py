@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.markup import escape
@@ -281,9 +281,18 @@ def list_licences(folder: Folder = Path(), as_json: AsJson = False) -> None:
             }
             for g in licences.list_all(session)
         ]
-    columns = ("licence", "holder", "measures", "purposes", "dates", "resolution", "expires", "state")
-    rows = [[_words(f[column]) for column in columns] for f in found]
-    emit(found, as_json=as_json, human=lambda: out.print(table(columns, rows)))
+
+    def human() -> None:
+        for f in found:
+            out.print(f"[bold]{escape(str(f['licence']))}[/]  {f['state']}, expires {f['expires']}")
+            for column in ("holder", "people", "purposes", "measures", "dates", "resolution"):
+                out.print(f"  {column:10}  {escape(_words(f[column]))}", soft_wrap=True)
+            cells = len(cast("list[str]", f["area"]))
+            out.print(f"  {'area':10}  {cells:,} cells of resolution 5; --json names them")
+        if not found:
+            out.print("There is no licence.")
+
+    emit(found, as_json=as_json, human=human)
 
 
 def _state(grant: licences.Grant, instant: int) -> str:
@@ -293,7 +302,7 @@ def _state(grant: licences.Grant, instant: int) -> str:
 
 
 def _words(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _text(file: Path) -> str:
