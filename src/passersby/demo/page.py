@@ -26,6 +26,7 @@ from passersby.render.classes import classes
 from passersby.render.pooled import by_cell, by_start
 from passersby.render.shapes import cell_shape, outlines_in
 from passersby.render.towns import nearest_town, towns_in
+from passersby.trustlog.kinds import MEANINGS
 
 Box = tuple[float, float, float, float]
 Floats = npt.NDArray[np.float64]
@@ -92,6 +93,7 @@ def _context(seen: Seen, release: Release) -> dict[str, Any]:
         "composition": release.label["accounting"]["composition"],
         "loss": release.label["privacy_loss"]["privacy_parameters"],
         "chart": _chart(release.rows, seen.offset),
+        "meanings": MEANINGS,
         **_map(release.rows, seen.offset),
     }
 
