@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import forms
-from passersby.cli import main
+from passersby.cli import data, main
+from passersby.sensitive import lists
 from passersby.trustlog.receipts import verify_proof
 
 ASK = ["ask", "presence", "--period", "2026-W20", "--licence", "city"]
@@ -107,3 +108,18 @@ def test_an_entry_that_an_editor_wrote_as_text_is_found(
         database.execute('UPDATE log_entry SET body = CAST(body AS TEXT) WHERE "index" = 1')
     error = _refused(capsys, ["log", "verify", "-d", root], 6)
     assert error["message"].startswith("Log entry 1 was changed")
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("Spitäler Zürich.geojson", "spitaler-zurich"),
+        ("health_2026.csv", "health_2026"),
+        ("病院.csv", "places"),
+        ("-x-.csv", "x"),
+        ("a" * 200 + ".csv", "a" * 60),
+    ],
+)
+def test_a_file_of_places_gives_its_list_a_valid_name(file: str, name: str) -> None:
+    assert data._list_name(Path(file)) == name
+    assert lists._NAME.fullmatch(name)

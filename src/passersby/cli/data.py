@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -130,7 +132,9 @@ def list_lists(folder: Folder = Path(), as_json: AsJson = False) -> None:
 
 
 def _list_name(path: Path) -> str:
-    return "".join(c if c.isalnum() else "-" for c in path.stem.lower()).strip("-") or "places"
+    """Return a file's name as the name of a list: without accents, in the characters that one may have."""
+    plain = unicodedata.normalize("NFKD", path.stem.lower()).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")[:60] or "places"
 
 
 def _show_report(report: Report) -> None:
