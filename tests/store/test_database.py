@@ -218,3 +218,10 @@ def test_deleted_text_is_gone_from_the_file(sqlite_database: Database, tmp_path:
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     assert b"to be forgotten" not in (tmp_path / "control.db").read_bytes()
+
+
+def test_a_damaged_database_is_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "control.db").write_bytes(b"no database " * 1000)
+    with pytest.raises(OperationError, match="damaged") as caught:
+        Database.in_file(tmp_path / "control.db").migrate()
+    assert "backup" in caught.value.next_step

@@ -179,6 +179,9 @@ def _translated(error: DBAPIError) -> OperationError:
         return DiskFull(msg, "Free some space and run the command again; nothing was half written.")
     if isinstance(error, OperationalError) and ("locked" in text or state in _BUSY_STATES):
         return _busy()
+    if "not a database" in text or "malformed" in text:
+        msg = "The control database is damaged."
+        return OperationError(msg, "Keep a copy of it as evidence, and put back its newest backup.")
     msg = f"The control database failed ({type(error.orig).__name__})."
     return OperationError(msg, "Run `passersby doctor`; the transaction left nothing behind.")
 
