@@ -134,7 +134,12 @@ def everything_can_be_checked(shell: Shell) -> None:
     assert {"delivery.stored", "delivery.refused", "release.made", "question.refused"} <= set(kinds)
 
     assert all(check["ok"] for check in shell.json("doctor", "--deep"))
-    assert {table["table"] for table in shell.json("status")["tables"]} == {"pings", "presence"}
+    assert {table["table"] for table in shell.json("status")["tables"]} == {
+        "pings",
+        "presence",
+        "stays",
+        "trips",
+    }
     assert shell.json("expire")["files"] == 0
 
 

@@ -21,7 +21,7 @@ from passersby.measures.base import Scope
 from passersby.measures.catalogue import CATALOGUE
 from passersby.model.cells import parent
 from passersby.model.period import HOUR, Period
-from passersby.model.schema import PINGS, PRESENCE
+from passersby.model.schema import PINGS, PRESENCE, STAYS
 
 SPAN = Period.parse("2026-W20").span(7200)
 needs_spark = pytest.mark.skipif(
@@ -63,7 +63,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, 
 
 
 def _world(seed: int, folder: Path) -> dict[str, list[Path]]:
-    """Write random pings and presence: few devices and places, so that keys meet."""
+    """Write random pings, presence and stays: few devices and places, so that keys meet."""
     rng = np.random.default_rng(seed)
     size = int(rng.integers(1, 400))
     roots = 0x8A1F8D5A0007FFF - rng.integers(0, 40, size) * 2**15 * rng.choice([1, 343, 16807], size)
@@ -76,8 +76,10 @@ def _world(seed: int, folder: Path) -> dict[str, list[Path]]:
         "cell": roots,
         "pings": rng.integers(1, 9, size),
     }
+    columns["arrival"] = columns["t"]
+    columns["departure"] = columns["t"] + rng.integers(600, 4 * HOUR, size)
     tables: dict[str, list[Path]] = {}
-    for name, schema in (("pings", PINGS), ("presence", PRESENCE)):
+    for name, schema in (("pings", PINGS), ("presence", PRESENCE), ("stays", STAYS)):
         fill = rng.integers(0, 100, size)
         table = pa.table([pa.array(columns.get(f.name, fill), f.type) for f in schema], schema=schema)
         if name == "pings":
@@ -123,7 +125,8 @@ STATEMENTS = {
 def _rows(
     engine: Engine, sql: str, tables: dict[str, list[Path]], area: pa.Table
 ) -> list[tuple[object, ...]]:
-    found = engine.query(sql, tables, {"area": area})
+    hours = pa.table({"hour": pa.array(range(SPAN.start, SPAN.end, HOUR), pa.int64())})
+    found = engine.query(sql, tables, {"area": area, "hours": hours})
     assert all(f.type in {pa.int32(), pa.int64(), pa.float64()} for f in found.schema)
     return sorted((tuple(row.values()) for row in found.to_pylist()), key=repr)
 
@@ -143,13 +146,14 @@ def test_engines_agree_on_statements(engines: tuple[Engine, Engine], tmp_path: P
 @needs_spark
 @pytest.mark.parametrize("name", sorted(CATALOGUE))
 def test_engines_agree_on_measures(engines: tuple[Engine, Engine], tmp_path: Path, name: str) -> None:
-    tables = {CATALOGUE[name].table: _world(7, tmp_path)[CATALOGUE[name].table]}
+    world = _world(7, tmp_path)
+    tables = {CATALOGUE[name].table: world[CATALOGUE[name].table]}
     filters = (("daypart", ("morning", "night")), ("weekday", ("fri", "mon", "sun")))
     scope = Scope(SPAN, 7, "day", filters, 7200)
     for resolution in (4, 7, 8):
         sql = CATALOGUE[name].rows(scope, resolution)
-        cells = engines[0].query("SELECT DISTINCT cell FROM presence", tables)["cell"].to_numpy()
-        from_scope = resolution if name == "presence" else scope.resolution
+        cells = engines[0].query("SELECT DISTINCT cell FROM presence", world)["cell"].to_numpy()
+        from_scope = resolution if CATALOGUE[name].additive else scope.resolution
         area = pa.table({"cell": np.unique(parent(cells, from_scope, of=10))[::2]})
         duckdb, spark = (_rows(engine, sql, tables, area) for engine in engines)
         assert duckdb == spark

@@ -24,7 +24,7 @@ FROM (
         ORDER BY
           LEAST(CAST(stays.departure AS BIGINT), hours.hour + {an_hour})
             - GREATEST(CAST(stays.arrival AS BIGINT), hours.hour) DESC,
-          stays.arrival
+          stays.arrival, stays.cell
       ) AS place
     FROM stays
     JOIN hours ON stays.arrival < hours.hour + {an_hour} AND stays.departure > hours.hour
