@@ -95,11 +95,11 @@ class Passes:
         """
         self.folder.mkdir(mode=0o700)
         counts = Counts()
-        parts = self._spilled(counts)
-        return counts, self._stored(parts, counts.read)
-
-    def _spilled(self, counts: Counts) -> list[tuple[Path, int]]:
         groups, bits = self._split()
+        parts = self._spilled(counts, groups, bits)
+        return counts, self._stored(parts, counts.read, bits)
+
+    def _spilled(self, counts: Counts, groups: int, bits: int) -> list[tuple[Path, int]]:
         renewed = self.clock.now
         with (
             spill.Spill(self.folder, groups << bits, "all") as spilled,
@@ -114,13 +114,13 @@ class Passes:
                 renewed = self._renewed(renewed)
         return spilled.filled()
 
-    def _stored(self, parts: list[tuple[Path, int]], read_rows: int) -> Stored:
+    def _stored(self, parts: list[tuple[Path, int]], read_rows: int, bits: int) -> Stored:
         total = sum(rows for _, rows in parts)
         renewed, done, result = self.clock.now, 0, Stored()
         pieces = (
             piece
             for path, rows in parts
-            for piece in partition.pieces(path, rows, self.target.most_rows, bits=self._split()[1])
+            for piece in partition.pieces(path, rows, self.target.most_rows, bits=bits)
         )
         with closing(in_order(pieces, self._partition_stored, self.threads)) as every:
             for part in every:
