@@ -129,12 +129,7 @@ def bounded(panel: Panel, resolution: int, folder: Path) -> pa.Table:
         pq.write_table(panel.presence, path)
     scope = _scope(resolution)
     area = pa.table({"cell": panel.area.at(resolution)})
-    sql = bound.additive_sql(
-        PRESENCE.rows(scope, resolution),
-        finest=resolution,
-        coarsest=ROOT,
-        squared_bound=PRESENCE.bound(scope),
-    )
+    sql = bound.additive_sql(PRESENCE.rows(scope, resolution), squared_bound=PRESENCE.bound(scope))
     engine = DuckDB(folder / "spill")
     try:
         return engine.query(sql, {"presence": [path]}, {"area": area})

@@ -20,14 +20,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
-import polars_h3 as plh3
 import pyarrow as pa
 
 from passersby.config import Config
 from passersby.demo import records, story
 from passersby.deployment.create import create
 from passersby.deployment.opened import Deployment
+from passersby.model.cells import FINEST, cells_at
 from passersby.model.period import DAY, HOUR, WEEK, Period, day_of
 from passersby.model.schema import PRESENCE
 from passersby.privacy.noise import Integers, OpenDPSampler
@@ -166,9 +165,7 @@ def _places(devices: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     away = rng.choice(len(share), (devices, _PLACES), p=share)
     town = np.where(rng.random((devices, _PLACES)) < 0.8, home[:, None], away)
     lat, lon = country.scatter(town.reshape(-1), rng)
-    points = pl.DataFrame({"lat": lat, "lon": lon})
-    cells = points.select(plh3.latlng_to_cell("lat", "lon", 10, return_dtype=pl.Int64)).to_series()
-    return cells.to_numpy().reshape(devices, _PLACES)
+    return cells_at(lat, lon, FINEST).reshape(devices, _PLACES)
 
 
 def _day(

@@ -27,7 +27,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import polars_h3 as plh3
 
 from passersby.config import Config
 from passersby.derive.derivation import derive_days
@@ -35,6 +34,7 @@ from passersby.ingest import pipeline
 from passersby.keys.envelope import Envelope, load_or_create_kek
 from passersby.keys.ring import KeyRing
 from passersby.lake.lake import Lake
+from passersby.model.cells import FINEST, cells_at
 from passersby.model.period import parse_day
 from passersby.people import accounts, keys
 from passersby.people.actor import actor_from
@@ -148,10 +148,16 @@ def _plain(source: Path, target: Path) -> None:
             .alias("t"),
             (pl.col("latitude") * 1e5).round().cast(pl.Int32).alias("lat_e5"),
             (pl.col("longitude") * 1e5).round().cast(pl.Int32).alias("lon_e5"),
-            plh3.latlng_to_cell("latitude", "longitude", 10, return_dtype=pl.Int64).alias("cell"),
+            pl.col("latitude", "longitude"),
             pl.col("horizontal_accuracy").ceil().cast(pl.Int32).alias("accuracy_m"),
         )
-        .drop_nulls(["t", "cell"])
+        .drop_nulls("t")
+        .pipe(
+            lambda f: f.with_columns(
+                cell=cells_at(f["latitude"].to_numpy(), f["longitude"].to_numpy(), FINEST)
+            )
+        )
+        .drop("latitude", "longitude")
         .sort("device", "t")
         .unique(["device", "t"], keep="first", maintain_order=True)
         .write_parquet(target, compression="zstd", compression_level=1)

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
-LIBRARIES = ("duckdb", "polars", "polars-h3", "pyarrow", "numba", "numpy", "opendp", "sqlalchemy")
+LIBRARIES = ("duckdb", "polars", "h3ronpy", "pyarrow", "numba", "numpy", "opendp", "sqlalchemy")
 
 FULL = (
     ("synth.py",),

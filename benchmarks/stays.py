@@ -26,10 +26,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
-import polars_h3 as plh3
 
 from passersby.derive.stays import TRACKINTEL, Columns, Rules, derive
+from passersby.model.cells import FINEST, cells_at
 from passersby.model.period import HOUR, WEEK, Period
 
 PEERS = Path(__file__).with_name("stays_peers.py")
@@ -73,11 +72,10 @@ def tracks(pings: int, seed: int) -> Columns:
     noise = rng.normal(0, 1, (size, 2)) * np.where(bad, 1000, 25)[:, None] / 111_195
     where = before * (1 - along) + after * along + noise + teleport[:, None] * 1.5
     lat_e5, lon_e5 = np.round(where.T * 1e5).astype(np.int32)
-    frame = pl.DataFrame({"lat": lat_e5 / 1e5, "lon": lon_e5 / 1e5})
-    cell = frame.select(plh3.latlng_to_cell("lat", "lon", 10, return_dtype=pl.UInt64)).to_series().to_numpy()
+    cell = cells_at(lat_e5 / 1e5, lon_e5 / 1e5, FINEST)
     accuracy = np.where(bad, 2000, 20).astype(np.int32)
     when = (START + second).astype(np.int32)
-    return who, when, lat_e5, lon_e5, accuracy, cell.astype(np.int64), np.ones(size, np.int32)
+    return who, when, lat_e5, lon_e5, accuracy, cell, np.ones(size, np.int32)
 
 
 def unknown(columns: Columns) -> Columns:

@@ -148,4 +148,4 @@ def test_expected_error_of_single_levels_is_their_noise(area: Area) -> None:
 
 def test_same_public_facts_give_the_same_plan(area: Area) -> None:
     assert _plan(area) == _plan(area)
-    assert (_plan(area).coarsest, _plan(area).finest, _plan(area).key_cap) == (4, 7, KEY_CAP)
+    assert (_plan(area).finest, _plan(area).key_cap) == (7, KEY_CAP)

@@ -68,13 +68,7 @@ def rounded_up(patch: Patch) -> None:
 
 
 def bounded_at_the_finest_level(patch: Patch) -> None:
-    whole = bound.additive_sql
-
-    def sql(rows: str, *, finest: int, coarsest: int, squared_bound: int) -> str:
-        assert coarsest < finest
-        return whole(rows, finest=finest, coarsest=finest, squared_bound=squared_bound)
-
-    patch.setattr(bound, "additive_sql", sql)
+    patch.setattr(bound, "additive_sql", bound.level_sql)
 
 
 def leaf_weights_above(patch: Patch) -> None:

@@ -31,9 +31,7 @@ def sql(planned: Planned) -> dict[int, str]:
     if measure.additive:
         finest = planned.question.resolution
         rows = measure.rows(scope, finest)
-        coarsest = planned.plan.coarsest
-        text = bound.additive_sql(rows, finest=finest, coarsest=coarsest, squared_bound=squared)
-        return {finest: text}
+        return {finest: bound.additive_sql(rows, squared_bound=squared)}
     return {
         level.resolution: bound.level_sql(measure.rows(scope, level.resolution), squared_bound=squared)
         for level in planned.plan.levels

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import polars_h3 as plh3
 import pyarrow as pa
 
 from passersby.consent.records import permits
 from passersby.consent.registers import NEVER, Register
 from passersby.keys.pseudonym import pseudonyms
-from passersby.model.cells import FINEST
+from passersby.model.cells import FINEST, cells_at
 from passersby.model.period import DAY, Period
 from passersby.sources.read import Batch
 
@@ -158,6 +157,7 @@ def _pings(frame: pl.DataFrame) -> pl.DataFrame:
         (pl.col("lon") * 1e5).round().cast(pl.Int32).alias("lon_e5"),
         pl.col("accuracy_m").fill_null(-1),
     )
-    position = (pl.col("lat_e5") / 1e5, pl.col("lon_e5") / 1e5)
-    cell = plh3.latlng_to_cell(*position, FINEST, return_dtype=pl.Int64)
-    return stored.with_columns(cell=cell).select("device", "t", "lat_e5", "lon_e5", "cell", "accuracy_m")
+    lat, lon = (stored[name].to_numpy() / 1e5 for name in ("lat_e5", "lon_e5"))
+    return stored.with_columns(cell=cells_at(lat, lon, FINEST)).select(
+        "device", "t", "lat_e5", "lon_e5", "cell", "accuracy_m"
+    )

@@ -8,10 +8,12 @@ BIGINT. Containment is *logical*: a child belongs to its parent by index, its ou
 from __future__ import annotations
 
 import h3.api.numpy_int as h3i
+import h3ronpy.vector
 import numpy as np
 import numpy.typing as npt
 
 Cells = npt.NDArray[np.int64]
+Degrees = npt.NDArray[np.float64]
 
 FINEST = 10
 """Resolution of the cells in pings and presence (edge about 66 m)."""
@@ -22,6 +24,14 @@ COARSEST = 4
 _DIGIT_BITS = 3
 _MAX_RESOLUTION = 15
 _RESOLUTION_SHIFT = 52
+
+
+def cells_at(lat: Degrees, lon: Degrees, resolution: int) -> Cells:
+    """Return the cell at `resolution` of each position, in degrees; positions are finite.
+
+    The library lets other threads run meanwhile.
+    """
+    return np.asarray(h3ronpy.vector.coordinates_to_cells(lat, lon, resolution)).view(np.int64)
 
 
 def parent(cells: Cells, resolution: int, *, of: int) -> Cells:

@@ -18,8 +18,7 @@ casts, a total order. A question's measure gives the rows (device, period, cell,
 from __future__ import annotations
 
 from passersby.errors import UsageError
-from passersby.model.cells import parent_sql
-from passersby.model.period import DAY, HOUR
+from passersby.model.period import HOUR
 
 MAX_SQUARED_BOUND = 10**12
 """Largest C2 that is taken, so that C2 * 1000000 fits a BIGINT."""
@@ -27,7 +26,8 @@ MAX_SQUARED_BOUND = 10**12
 MAX_VALUE = 1_000_000
 """A row's value counts as at most this, at least 0, so that no square overflows on any engine."""
 
-_SLOTS = range(0, DAY, HOUR)
+_PART = 8 * HOUR
+_SLOTS = range(0, _PART, HOUR)
 
 _ADDITIVE = """
 WITH contribution AS (
@@ -40,11 +40,10 @@ parts AS (
   SELECT device, period,
     {sums}
   FROM (
-    SELECT device, period, {parent} AS root, start - start % {day} AS part,
-      start % {day} - start % {hour} AS slot, value
+    SELECT device, period, start - start % {part} AS part, start % {part} - start % {hour} AS slot, value
     FROM contribution
   ) AS slotted
-  GROUP BY device, period, root, part
+  GROUP BY device, period, part
 ),
 norm AS (
   SELECT device, period, CAST(SUM({squares}) AS BIGINT) AS n FROM parts GROUP BY device, period
@@ -83,28 +82,26 @@ ORDER BY cell, start
 """
 
 
-def additive_sql(rows: str, *, finest: int, coarsest: int, squared_bound: int) -> str:
+def additive_sql(rows: str, *, squared_bound: int) -> str:
     """Return SQL for the weighted counts (cell, start, count in thousandths) of an additive measure.
 
-    One weight serves all levels. Values are not negative, so that merging keys upwards can only raise
-    the sum of squares: (a + b)^2 >= a^2 + b^2. It is taken at the coarsest level.
+    One weight serves all levels. Values are not negative, so that merging keys can only raise the sum of
+    squares: (a + b)^2 >= a^2 + b^2. It is taken over the whole area as if that were one cell above all roots,
+    and no level has a larger one. A device that is in one place in each hour has the same n
+    at every level.
 
-    The sum of squares is formed from one row for each device, root and UTC day with a total for each of
-    its 24 hours, instead of one row for each hour: the same number, in two thirds of the time for a week of
+    The sum of squares is formed from one row for each device and third of a UTC day with a total for each of
+    its 8 hours, instead of one row for each hour: the same number, in two thirds of the time for a week of
     hours. Buckets of an hour or more fall in different slots. If shorter ones ever fell in the same slot, n
     would be larger and the weight smaller, never the reverse.
 
     Args:
-        rows: SQL of the measure's rows at resolution `finest`, `value` a BIGINT that is not negative.
-        finest: resolution of the rows.
-        coarsest: resolution of the hierarchy's roots.
+        rows: SQL of the measure's rows, `value` a BIGINT that is not negative.
         squared_bound: C2.
 
     Raises:
-        UsageError: the bound is out of range or the resolutions are in the wrong order.
+        UsageError: the bound is out of range.
     """
-    if not 0 <= coarsest <= finest <= 15:
-        raise UsageError("The coarsest resolution is finer than the finest.", "Plan the question again.")
     totals = (
         f"CAST(SUM(CASE WHEN slot = {slot} THEN value ELSE 0 END) AS BIGINT) AS s{i}"
         for i, slot in enumerate(_SLOTS)
@@ -112,8 +109,7 @@ def additive_sql(rows: str, *, finest: int, coarsest: int, squared_bound: int) -
     return _ADDITIVE.format(
         value=_value_sql(),
         rows=_indented(rows),
-        parent=parent_sql("cell", coarsest, of=finest),
-        day=DAY,
+        part=_PART,
         hour=HOUR,
         sums=",\n    ".join(totals),
         squares=" + ".join(f"s{i} * s{i}" for i in range(len(_SLOTS))),

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import h3.api.numpy_int as h3i
+import h3ronpy.vector
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import polars_h3 as plh3
 import pyarrow as pa
 
 from passersby.errors import BadRecord
@@ -185,7 +185,7 @@ def _near(places: Places, resolution: int, reach_m: float) -> pl.DataFrame:
     edge, finer = _EDGE_M[resolution], _EDGE_M[resolution + 1]
     samples = _samples(places, edge)
     # One sample stands for all of its place in the same finer cell.
-    thin = plh3.latlng_to_cell("lat", "lon", resolution + 1, return_dtype=pl.Int64)
+    thin = h3cells.cells_at(samples["lat"].to_numpy(), samples["lon"].to_numpy(), resolution + 1)
     samples = samples.with_columns(thin=thin).unique(["owner", "thin"], maintain_order=True)
     limit = reach_m + edge / 2 + 2 * finer * _WIDEST + edge * _WIDEST
     steps = int(np.ceil((limit + edge * _WIDEST) / (edge * np.sqrt(3) * _NARROWEST * np.sqrt(3) / 2)))
@@ -194,13 +194,14 @@ def _near(places: Places, resolution: int, reach_m: float) -> pl.DataFrame:
 
 
 def _disks(samples: pl.DataFrame, resolution: int, steps: int, limit: float) -> pl.DataFrame:
-    at = plh3.latlng_to_cell("lat", "lon", resolution, return_dtype=pl.Int64)
-    frame = samples.with_columns(cell=plh3.grid_disk(at, steps)).explode("cell").drop_nulls("cell")
-    centre = frame.select(lat=plh3.cell_to_lat("cell"), lon=plh3.cell_to_lng("cell"))
+    at = h3cells.cells_at(samples["lat"].to_numpy(), samples["lon"].to_numpy(), resolution)
+    disks = pl.Series(h3ronpy.grid_disk(at.view(np.uint64), steps)).cast(pl.List(pl.Int64))
+    frame = samples.with_columns(cell=disks).explode("cell")
+    centre = pl.DataFrame(h3ronpy.vector.cells_to_coordinates(frame["cell"].to_numpy().view(np.uint64)))
     away = _haversine(
-        frame["lon"].to_numpy(), frame["lat"].to_numpy(), centre["lon"].to_numpy(), centre["lat"].to_numpy()
+        frame["lon"].to_numpy(), frame["lat"].to_numpy(), centre["lng"].to_numpy(), centre["lat"].to_numpy()
     )
-    return frame.filter(pl.Series(away <= limit)).select(pl.col("cell").cast(pl.Int64), "owner").unique()
+    return frame.filter(pl.Series(away <= limit)).select("cell", "owner").unique()
 
 
 def _samples(places: Places, spacing_m: float) -> pl.DataFrame:

@@ -61,11 +61,6 @@ class Plan:
     additive: bool
 
     @property
-    def coarsest(self) -> int:
-        """Resolution of the roots."""
-        return self.levels[0].resolution
-
-    @property
     def finest(self) -> int:
         """Resolution asked for."""
         return self.levels[-1].resolution
