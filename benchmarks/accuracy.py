@@ -36,6 +36,7 @@ from passersby.model.period import HOUR, Period
 from passersby.model.place import Area
 from passersby.privacy import bound
 from passersby.privacy.accounting import micro_rho_for
+from passersby.privacy.hierarchy.columns import Columns
 from passersby.privacy.hierarchy.plan import make_plan
 from passersby.privacy.hierarchy.release import release_additive
 from passersby.privacy.noise import OpenDPSampler, Sampler
@@ -149,13 +150,13 @@ def score(
         buckets=HOURS,
         squared_bound=PRESENCE.bound(scope),
         cost=micro_rho_for(epsilon, DELTA),
-        additive=True,
+        kind="additive",
     )
     times = pa.array(leaf["count"].to_numpy() * factor)
     released = release_additive(
         leaf.set_column(2, "count", times),
         area=panel.area,
-        starts=panel.starts,
+        columns=Columns(panel.starts),
         plan=plan,
         sampler=sampler,
         minimum=PRESENCE.floor(MINIMUM, HOURS),

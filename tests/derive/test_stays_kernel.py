@@ -77,7 +77,7 @@ def test_two_stays_and_the_trip_between() -> None:
     assert times(trips) == [(60, 70)]
     assert (trips.origin[0], trips.destination[0]) == tuple(found.cell)
     assert trips.distance_m.tolist() == [5560]
-    assert [column.dtype for column in found] == [np.int64, np.int64, np.int32, np.int32, np.int32]
+    assert [column.dtype for column in found] == [np.int64] * 2 + [np.int32] * 6
     assert [column.dtype for column in trips] == [np.int64] * 3 + [np.int32] * 3
 
 
@@ -85,7 +85,7 @@ def test_two_stays_and_the_trip_between() -> None:
 def test_no_input_and_one_fix_give_nothing(rules: Rules) -> None:
     for fixes in ([], [at(0)]):
         found, trips = run(fixes, rules)
-        assert [len(column) for column in (*found, *trips)] == [0] * 11
+        assert [len(column) for column in (*found, *trips)] == [0] * 14
 
 
 @pytest.mark.parametrize(("seconds", "rows"), [(599, 0), (600, 1)])

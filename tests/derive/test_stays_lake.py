@@ -37,7 +37,7 @@ def _store(world: Any, pings: list[Any], **named: Any) -> None:
 def _stays(world: Any) -> list[tuple[int, int, float, float]]:
     """Return (device, day of arrival, hours of arrival and departure since that day began) of all stays."""
     found = []
-    for device, _, arrival, departure, _ in world.rows("stays"):
+    for device, _, arrival, departure, *_ in world.rows("stays"):
         day = (arrival + world.lake.offset) // DAY
         start = day_start(day, world.lake.offset)
         found.append((device, day, (arrival - start) / HOUR, (departure - start) / HOUR))

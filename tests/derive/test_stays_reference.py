@@ -45,13 +45,13 @@ def cell_at(lat: int, lon: int) -> int:
     return int(h3i.latlng_to_cell(lat / 1e5, lon / 1e5, 10))
 
 
+def point(place: tuple[float, float]) -> tuple[float, float, float]:
+    lat, lon = (math.radians(value / 1e5) for value in place)
+    return math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)
+
+
 def apart(a: tuple[float, float], b: tuple[float, float]) -> float:
     """Metres by the chord through the sphere."""
-
-    def point(place: tuple[float, float]) -> tuple[float, float, float]:
-        lat, lon = (math.radians(value / 1e5) for value in place)
-        return math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)
-
     return 2 * RADIUS * math.asin(min(1.0, math.dist(point(a), point(b)) / 2))
 
 
@@ -106,9 +106,9 @@ def pieces(fixes: list[Row], rules: Rules) -> list[tuple[list[Row], int]]:
 
 def reference(
     rows: list[Row], rules: Rules, excluded: set[int]
-) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+) -> tuple[list[tuple[float, ...]], list[tuple[int, ...]]]:
     """Stays and trips as rows."""
-    stays: list[tuple[int, ...]] = []
+    stays: list[tuple[float, ...]] = []
     trips: list[tuple[int, ...]] = []
     for device in sorted({row.device for row in rows} - excluded):
         merged: list[tuple[list[Row], int]] = []
@@ -118,7 +118,10 @@ def reference(
                 merged[-1] = merged[-1][0] + fixes, departure
             else:
                 merged.append((fixes, departure))
-        stays += [(device, _cell(f), f[0].t, departure, len(f)) for f, departure in merged]
+        stays += [
+            (device, _cell(f), f[0].t, departure, len(f), *(RADIUS * part for part in point(middle(f))))
+            for f, departure in merged
+        ]
         for (one, left), (other, _) in itertools.pairwise(merged):
             if _cell(one) != _cell(other):
                 metres = apart(middle(one), middle(other))
@@ -174,7 +177,10 @@ def test_stays_and_trips_are_those_of_the_reference(
     rows = sorted(rows, key=lambda row: row[:2])  # rows of one fix stay in any order
     found, moved = derive(columns(rows), np.array(sorted(excluded), np.int64), rules)
     stays, trips = reference(rows, rules, excluded)
-    assert list(zip(*(column.tolist() for column in found), strict=True)) == stays
+    rows_found = list(zip(*(column.tolist() for column in found), strict=True))
+    assert [row[:5] for row in rows_found] == [row[:5] for row in stays]
+    for row, expected in zip(rows_found, stays, strict=True):
+        assert row[5:] == pytest.approx(expected[5:], abs=1)
     got = list(zip(*(column.tolist() for column in moved), strict=True))
     assert [row[:5] for row in got] == [row[:5] for row in trips]
     assert [row[5] for row in got] == pytest.approx([row[5] for row in trips], abs=1)

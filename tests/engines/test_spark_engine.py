@@ -147,7 +147,7 @@ def test_engines_agree_on_statements(engines: tuple[Engine, Engine], tmp_path: P
 @pytest.mark.parametrize("name", sorted(CATALOGUE))
 def test_engines_agree_on_measures(engines: tuple[Engine, Engine], tmp_path: Path, name: str) -> None:
     world = _world(7, tmp_path)
-    tables = {CATALOGUE[name].table: world[CATALOGUE[name].table]}
+    tables = {table: world[table] for table in CATALOGUE[name].tables}
     filters = (("daypart", ("morning", "night")), ("weekday", ("fri", "mon", "sun")))
     scope = Scope(SPAN, 7, "day", filters, 7200)
     for resolution in (4, 7, 8):

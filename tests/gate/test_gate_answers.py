@@ -90,7 +90,10 @@ def test_stay_presence_counts_hours_of_the_stays_in_the_lake(full: worlds.Asker)
         stays = pl.concat(pl.read_parquet(file.path) for file in snapshot.files("stays"))
     expected: Counter[tuple[int, int]] = Counter()
     for own in stays.partition_by("device"):
-        rows = own.select("arrival", "departure", "cell").rows()
+        rows = [
+            plain_stays.Whole._make(row)
+            for row in own.select("arrival", "departure", "cell", "x_m", "y_m").rows()
+        ]
         for hour, cell in plain_stays.hours(rows, scope.offset).items():
             ancestor = int(h3i.cell_to_parent(cell, 6))
             if scope.span.start <= hour < scope.span.end and ancestor in area:

@@ -94,6 +94,7 @@ def run(
         stays = [(device, cell, hour, hour + HOUR) for device, hour, cell in rows]
     who, where, since, until = (list(column) for column in zip(*stays, strict=True))
     columns = {"device": who, "cell": where, "arrival": since, "departure": until, "pings": [1] * len(stays)}
+    columns |= {name: [0] * len(stays) for name in ("x_m", "y_m", "z_m")}
     connection = duckdb.connect()
     connection.register("presence", presence)
     connection.register("stays", pa.table(columns, STAYS))

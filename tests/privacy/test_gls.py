@@ -85,10 +85,9 @@ def test_what_was_measured_is_left_as_it_was() -> None:
     assert measured[1].tolist() == [[3.0], [4.0]]
 
 
-def test_errors_of_a_full_tree_and_of_single_levels() -> None:
+def test_errors_of_a_full_tree() -> None:
     parents = [np.empty(0, dtype=np.intp), np.zeros(7, dtype=np.intp)]
-    joint = gls.mean_errors([4.0, 9.0], parents, additive=True)
+    joint = gls.mean_errors([4.0, 9.0], parents)
     root = 1 / (1 / 4 + 1 / 63)
     assert joint == pytest.approx([np.sqrt(root), np.sqrt(9 - 9 / 7 + root / 49)])
-    assert gls.mean_errors([4.0, 9.0], parents, additive=False) == [2.0, 3.0]
-    assert gls.mean_errors([4.0], parents[:1], additive=True) == [2.0]
+    assert gls.mean_errors([4.0], parents[:1]) == [2.0]

@@ -32,7 +32,7 @@ def facts(area: Area) -> Facts:
         published="2026-05-25",
         definition="device-hours by dominant cell",
         plan=make_plan(
-            area, measure="presence", resolution=7, buckets=168, squared_bound=168, cost=ONE, additive=True
+            area, measure="presence", resolution=7, buckets=168, squared_bound=168, cost=ONE, kind="additive"
         ),
         periods=("2026-W20",),
         delta=1e-7,
@@ -41,7 +41,8 @@ def facts(area: Area) -> Facts:
         log_origin="log.example.org/passersby",
         revision=1,
         sample="about 0.4% of residents; not adjusted",
-        clipped=False,
+        clips="",
+        joint=False,
         sampler="opendp",
         shown_mass=0.97531,
     )
@@ -145,8 +146,8 @@ def test_shown_mass_is_a_share_of_four_digits(facts: Facts) -> None:
 
 
 def test_clipping_is_said(facts: Facts) -> None:
-    text = build(dataclasses.replace(facts, clipped=True))["contribution_bound"]
-    assert "scaled down" in text
+    text = build(dataclasses.replace(facts, clips="longer ones count less"))["contribution_bound"]
+    assert "longer ones count less, so that estimates are biased low" in text
     assert "nothing is clipped" not in text
 
 

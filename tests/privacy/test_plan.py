@@ -20,7 +20,9 @@ from passersby.privacy.hierarchy.plan import KEY_CAP, Plan, expected_error, make
 ONE = micro_rho_for(1.0, 1e-7)
 
 
-def _plan(area: Area, cost: MicroRho = ONE, *, resolution: int = 7, buckets: int = 168, **more: int) -> Plan:
+def _plan(
+    area: Area, cost: MicroRho = ONE, *, resolution: int = 7, buckets: int = 168, key_cap: int = KEY_CAP
+) -> Plan:
     return make_plan(
         area,
         measure="presence",
@@ -28,8 +30,8 @@ def _plan(area: Area, cost: MicroRho = ONE, *, resolution: int = 7, buckets: int
         buckets=buckets,
         squared_bound=168,
         cost=cost,
-        additive=True,
-        **more,
+        kind="additive",
+        key_cap=key_cap,
     )
 
 
@@ -141,7 +143,7 @@ def test_expected_error_is_below_the_noise_and_above_zero(area: Area) -> None:
 
 def test_expected_error_of_single_levels_is_their_noise(area: Area) -> None:
     plan = make_plan(
-        area, measure="visitors", resolution=6, buckets=7, squared_bound=168, cost=ONE, additive=False
+        area, measure="visitors", resolution=6, buckets=7, squared_bound=168, cost=ONE, kind="levels"
     )
     assert expected_error(plan) == {level.resolution: level.scale / 1000 for level in plan.levels}
 

@@ -18,8 +18,10 @@ from passersby.model.place import Area
 from passersby.model.release import COARSE, FLAGS, LOW_PRECISION, SUPPRESSED
 from passersby.model.schema import ROWS
 from passersby.privacy.accounting import micro_rho_for
+from passersby.privacy.hierarchy.columns import Columns
 from passersby.privacy.hierarchy.plan import Plan, expected_error, make_plan
-from passersby.privacy.hierarchy.release import SMOOTH, Measured, release_additive, release_levels
+from passersby.privacy.hierarchy.release import Measured, release_additive, release_levels
+from passersby.privacy.hierarchy.rows import SMOOTH
 from passersby.privacy.noise import OpenDPSampler, Sampler
 
 Integers = npt.NDArray[np.int64]
@@ -38,7 +40,7 @@ def _plan(
         buckets=len(starts),
         squared_bound=168,
         cost=cost,
-        additive=additive,
+        kind="additive" if additive else "levels",
     )
 
 
@@ -65,7 +67,9 @@ def _release(
     table: pa.Table, area: Area, starts: Integers, sampler: Sampler, minimum: float = 20
 ) -> Measured:
     plan = _plan(area, starts)
-    return release_additive(table, area=area, starts=starts, plan=plan, sampler=sampler, minimum=minimum)
+    return release_additive(
+        table, area=area, columns=Columns(starts), plan=plan, sampler=sampler, minimum=minimum
+    )
 
 
 def test_rows_have_the_schema_and_partition_the_area(
@@ -182,10 +186,12 @@ def test_minimum_is_compared_with_the_pooled_estimate(
         buckets=4,
         squared_bound=1,
         cost=MicroRho(50_000_000),
-        additive=True,
+        kind="additive",
     )
     table = pa.table({"cell": [root] * 4, "start": starts, "count": [2000] * 4})
-    found = release_additive(table, area=area, starts=starts, plan=plan, sampler=silent, minimum=minimum)
+    found = release_additive(
+        table, area=area, columns=Columns(starts), plan=plan, sampler=silent, minimum=minimum
+    )
     assert found.shown == float(shown)
 
 
@@ -197,7 +203,9 @@ def test_imprecise_cells_are_suppressed_pooled(
     plan = _plan(area, starts, resolution=4)
     each = int(sigmas * plan.levels[0].scale * 3 / 9)
     table = pa.table({"cell": [root] * 9, "start": starts, "count": [each] * 9})
-    rows = release_additive(table, area=area, starts=starts, plan=plan, sampler=silent, minimum=0).rows
+    rows = release_additive(
+        table, area=area, columns=Columns(starts), plan=plan, sampler=silent, minimum=0
+    ).rows
     expected = LOW_PRECISION if shown else SUPPRESSED
     assert set(rows.column("flag").to_pylist()) == {expected}
 
@@ -207,7 +215,9 @@ def test_row_wider_than_its_estimate_is_of_low_precision(area: Area, root: int, 
     plan = _plan(area, starts, resolution=4)
     scale = plan.levels[0].scale
     table = pa.table({"cell": [root] * 2, "start": starts, "count": [int(3.9 * scale), int(3.95 * scale)]})
-    rows = release_additive(table, area=area, starts=starts, plan=plan, sampler=silent, minimum=0).rows
+    rows = release_additive(
+        table, area=area, columns=Columns(starts), plan=plan, sampler=silent, minimum=0
+    ).rows
     assert rows.column("flag").to_pylist() == [LOW_PRECISION, ""]
 
 
@@ -253,7 +263,7 @@ def test_smooth_is_one_more_column(area: Area, week: Integers, city: City, seede
     table = city(100.0)
     plain, extra = (
         release_additive(
-            table, area=area, starts=week, plan=plan, sampler=seeded(8), minimum=20, smooth=smooth
+            table, area=area, columns=Columns(week), plan=plan, sampler=seeded(8), minimum=20, smooth=smooth
         ).rows
         for smooth in (False, True)
     )
@@ -288,7 +298,14 @@ def test_visitors_keep_each_levels_own_noisy_values(area: Area, root: int, seede
     days = np.arange(0, 3 * 86400, 86400, dtype=np.int64)
     tables = _visitors(root, days, 8000)
     plan = _plan(area, days, additive=False)
-    found = release_levels(tables, area=area, starts=days, plan=plan, sampler=seeded(3), minimum=60)
+    found = release_levels(
+        tables,
+        area=area,
+        columns=Columns(days),
+        plan=plan,
+        sampler=seeded(3),
+        minimum=60,
+    )
     fine = found.rows.filter(pa.compute.is_in(found.rows.column("flag"), pa.array(["", LOW_PRECISION])))
     assert fine.num_rows > 90
     half = (fine.column("high").to_numpy() - fine.column("low").to_numpy()) / 2 / 1.96
@@ -309,7 +326,14 @@ def test_visitors_without_noise_fit_their_own_hierarchy(area: Area, root: int, s
     days = np.arange(0, 2 * 86400, 86400, dtype=np.int64)
     tables = _visitors(root, days, 6000)
     plan = _plan(area, days, additive=False)
-    rows = release_levels(tables, area=area, starts=days, plan=plan, sampler=silent, minimum=0).rows
+    rows = release_levels(
+        tables,
+        area=area,
+        columns=Columns(days),
+        plan=plan,
+        sampler=silent,
+        minimum=0,
+    ).rows
     shown = rows.filter(pa.compute.is_valid(rows.column("count")))
     assert shown.column("count").to_pylist() == [round(e) for e in shown.column("estimate").to_pylist()]
 
@@ -320,7 +344,14 @@ def test_visitors_want_a_table_for_each_level(area: Area, root: int, silent: Sam
     tables = _visitors(root, days, 10)
     del tables[5]
     with pytest.raises(UsageError, match="levels"):
-        release_levels(tables, area=area, starts=days, plan=plan, sampler=silent, minimum=0)
+        release_levels(
+            tables,
+            area=area,
+            columns=Columns(days),
+            plan=plan,
+            sampler=silent,
+            minimum=0,
+        )
 
 
 def test_plan_of_the_other_kind_is_refused(
@@ -330,7 +361,7 @@ def test_plan_of_the_other_kind_is_refused(
         release_additive(
             city(1.0),
             area=area,
-            starts=week,
+            columns=Columns(week),
             plan=_plan(area, week, additive=False),
             sampler=silent,
             minimum=0,
@@ -339,7 +370,7 @@ def test_plan_of_the_other_kind_is_refused(
         release_levels(
             _visitors(root, week[:1], 5),
             area=area,
-            starts=week,
+            columns=Columns(week),
             plan=_plan(area, week),
             sampler=silent,
             minimum=0,
@@ -353,7 +384,7 @@ def test_other_buckets_than_planned_are_refused(
     starts = {"fewer": week[:-1], "unsorted": week[::-1], "repeated": np.repeat(week[:84], 2)}[change]
     with pytest.raises(UsageError, match="buckets"):
         release_additive(
-            city(1.0), area=area, starts=starts, plan=_plan(area, week), sampler=silent, minimum=0
+            city(1.0), area=area, columns=Columns(starts), plan=_plan(area, week), sampler=silent, minimum=0
         )
 
 

@@ -18,6 +18,7 @@ from passersby.model.cost import MicroRho
 from passersby.model.place import Area
 from passersby.privacy.accounting import micro_rho_for
 from passersby.privacy.hierarchy import topdown
+from passersby.privacy.hierarchy.columns import Columns
 from passersby.privacy.hierarchy.counts import prenoise
 from passersby.privacy.hierarchy.plan import KEY_CAP, Plan, make_plan
 from passersby.privacy.hierarchy.release import counts_for, release_additive
@@ -37,7 +38,7 @@ def _plan(
         buckets=len(starts),
         squared_bound=168,
         cost=cost,
-        additive=additive,
+        kind="additive" if additive else "levels",
         key_cap=cap,
     )
 
@@ -49,8 +50,8 @@ def _sizes(levels: list[topdown.Noisy]) -> list[int]:
 def _measure(
     table: pa.Table, area: Area, starts: Integers, plan: Plan, sampler: Sampler
 ) -> list[topdown.Noisy]:
-    counts, tree = counts_for(table, area=area, starts=starts, plan=plan)
-    return topdown.measure(counts, tree, plan, sampler)
+    counts, tree = counts_for(table, area=area, columns=Columns(starts), plan=plan)
+    return topdown.measure(counts, tree, plan, sampler, Columns(starts))
 
 
 def test_prenoise_vectors_are_golden(area: Area, root: int) -> None:
@@ -64,7 +65,7 @@ def test_prenoise_vectors_are_golden(area: Area, root: int) -> None:
         }
     )
     plan = _plan(area, starts)
-    vectors = prenoise(*counts_for(table, area=area, starts=starts, plan=plan), plan)
+    vectors = prenoise(*counts_for(table, area=area, columns=Columns(starts), plan=plan), plan)
     assert vectors[4].tolist() == [[3501, 300, 7]]
     assert vectors[5].tolist() == [[3500, 300, 0], *[[0, 0, 0]] * 5, [1, 0, 7]]
     assert vectors[6][:2].tolist() == [[3500, 0, 0], [0, 300, 0]]
@@ -78,7 +79,7 @@ def test_sums_stay_exact_beyond_the_53_bits_of_a_float(area: Area, root: int) ->
     starts = np.array([0], dtype=np.int64)
     table = pa.table({"cell": cells, "start": [0, 0], "count": [2**60, 1]})
     plan = _plan(area, starts)
-    vectors = prenoise(*counts_for(table, area=area, starts=starts, plan=plan), plan)
+    vectors = prenoise(*counts_for(table, area=area, columns=Columns(starts), plan=plan), plan)
     assert vectors[4].tolist() == [[2**60 + 1]]
 
 
@@ -89,7 +90,7 @@ def test_int32_counts_are_taken(area: Area, root: int) -> None:
         {"cell": cells, "start": pa.array([0, 0], pa.int32()), "count": pa.array([5, 6], pa.int32())}
     )
     plan = _plan(area, starts)
-    vectors = prenoise(*counts_for(table, area=area, starts=starts, plan=plan), plan)
+    vectors = prenoise(*counts_for(table, area=area, columns=Columns(starts), plan=plan), plan)
     assert vectors[4].tolist() == [[11]]
     assert vectors[4].dtype == np.int64
 
@@ -100,7 +101,7 @@ def test_rows_outside_the_public_keys_are_not_looked_at(area: Area, root: int) -
     starts = np.array([0, 3600], dtype=np.int64)
     table = pa.table({"cell": [away, inside, inside], "start": [0, 7200, 3600], "count": [5, 6, 7]})
     plan = _plan(area, starts)
-    vectors = prenoise(*counts_for(table, area=area, starts=starts, plan=plan), plan)
+    vectors = prenoise(*counts_for(table, area=area, columns=Columns(starts), plan=plan), plan)
     assert vectors[4].tolist() == [[0, 7]]
 
 
@@ -114,7 +115,7 @@ def test_levels_are_sums_of_the_finest(area: Area, root: int, seed: int) -> None
     at, bucket = np.nonzero(counts)
     table = pa.table({"cell": cells[at], "start": starts[bucket], "count": counts[at, bucket]})
     plan = _plan(area, starts)
-    vectors = prenoise(*counts_for(table, area=area, starts=starts, plan=plan), plan)
+    vectors = prenoise(*counts_for(table, area=area, columns=Columns(starts), plan=plan), plan)
     for resolution, vector in vectors.items():
         lineage = parent(cells, resolution, of=7)
         for row, node in enumerate(np.unique(lineage)):
@@ -147,7 +148,9 @@ def test_rows_depend_on_noisy_values_only(
 ) -> None:
     plan = _plan(area, week)
     found = [
-        release_additive(table, area=area, starts=week, plan=plan, sampler=constant(10**8), minimum=20)
+        release_additive(
+            table, area=area, columns=Columns(week), plan=plan, sampler=constant(10**8), minimum=20
+        )
         for table in (city(1.0).slice(0, 0), city(30.0))
     ]
     assert found[0] == found[1]

@@ -18,7 +18,7 @@ from passersby.engines.base import Engine
 from passersby.gate.planning import Planned
 from passersby.model.cost import MICRO
 from passersby.model.period import Period
-from passersby.privacy.hierarchy.tree import Tree
+from passersby.privacy.hierarchy.tree import Nodes, Tree
 from passersby.privacy.noise import UNIT
 from proof.small import Ask, Fix, SmallLake, Vectors, planned, reference, vectors
 
@@ -63,19 +63,27 @@ def _neighbours(fixes: Sequence[Fix], offset: int) -> Iterable[tuple[list[Fix], 
             yield [fix for fix in fixes if fix.phone != phone], None
 
 
-def _whole(whole: Vectors, tree: Tree, asked: Planned, fixes: Sequence[Fix], *, clipped: bool) -> set[str]:
+def _whole(whole: Vectors, tree: Nodes, asked: Planned, fixes: Sequence[Fix], *, clipped: bool) -> set[str]:
     wrong = set()
     if not clipped and not _equal(whole, reference(fixes, asked, tree)):
         wrong.add(COUNTS)
-    if asked.measure.additive and not _additive(whole, tree):
+    if asked.measure.additive and isinstance(tree, Tree) and not _additive(whole, tree):
         wrong.add(TOTALS)
     return wrong
 
 
 def _apart(whole: Vectors, less: Vectors, asked: Planned, period: Period | None) -> set[str]:
-    """Compare two neighbours: each period's part of each level, in exact integers."""
+    """Compare two neighbours: each period's part of each level, in exact integers.
+
+    What a joint measure counts belongs to all of the question's periods: it is compared as a whole, and only
+    with worlds that lack one period of a phone, or a phone that is in one period alone.
+    """
     wrong = set()
     where = _periods(asked)
+    if asked.measure.joint:
+        if period is None:
+            return set()
+        where, period = np.zeros_like(where), None
     for resolution, vector in whole.items():
         moved = vector - less[resolution]
         for index in np.unique(where):
@@ -104,7 +112,8 @@ def squared_norm(values: npt.NDArray[np.int64]) -> int:
 
 def _periods(asked: Planned) -> npt.NDArray[np.int64]:
     offset = asked.question.offset
-    return np.array([Period.containing(start, offset).index for start in asked.scope.starts])
+    starts = [Period.containing(start, offset).index for start in asked.scope.starts]
+    return np.repeat(starts, len(asked.measure.released_bins))
 
 
 def _additive(whole: Vectors, tree: Tree) -> bool:

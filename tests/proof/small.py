@@ -11,7 +11,8 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
@@ -33,21 +34,22 @@ from passersby.model.cost import MicroRho
 from passersby.model.period import DAY, HOUR, Period, day_of
 from passersby.model.place import Area
 from passersby.model.question import Question
-from passersby.model.schema import PRESENCE, STAYS
+from passersby.model.schema import PRESENCE, STAYS, TRIPS
+from passersby.privacy.hierarchy.columns import Columns
 from passersby.privacy.hierarchy.counts import prenoise
-from passersby.privacy.hierarchy.plan import make_plan
 from passersby.privacy.hierarchy.release import counts_for
-from passersby.privacy.hierarchy.tree import Tree
+from passersby.privacy.hierarchy.tree import Nodes
 from passersby.privacy.noise import Integers
 from passersby.sources import ids
-from proof import plain_stays
+from proof import plain, plain_stays
+from proof.plain.asked import Asked
 
 PERIODS = ("2026-W20", "2026-W21")
 BUCKETS = 2
 KEY = bytes(range(32))
 
 Vectors = dict[int, Integers]
-"""By resolution, thousandths of shape (cells, buckets)."""
+"""By resolution, thousandths of shape (cells or pairs, columns)."""
 
 
 class Fix(NamedTuple):
@@ -136,18 +138,18 @@ def planned(ask: Ask) -> Planned:
         revisions=(1,),
         offset=ask.offset,
     )
-    plan = planning._levels(checked.measure, scope, question)
+    measure = checked.measure
+    squared = measure.bound(scope)
     if ask.squared_bound:
-        plan = make_plan(
-            ask.area,
-            measure=ask.measure,
-            resolution=ask.resolution,
-            buckets=len(scope.starts),
-            squared_bound=ask.squared_bound,
-            cost=question.cost,
-            additive=checked.measure.additive,
-        )
-    found = SimpleNamespace(measure=checked.measure, scope=scope, question=question, plan=plan)
+        squared = ask.squared_bound
+        measure = replace(measure, bound=lambda _: squared)
+    found = SimpleNamespace(
+        measure=measure,
+        scope=scope,
+        question=question,
+        plan=planning._levels(measure, scope, question),
+        squared_bound=squared,
+    )
     return cast("Planned", found)
 
 
@@ -172,7 +174,7 @@ class SmallLake:
     def files(self, table: str, days: Iterable[int], bucket: int) -> list[Any]:
         """Return the files of the days and the bucket."""
         if table not in self._files:
-            made = {"presence": _presence, "stays": _stays}[table](self._fixes, self._offset)
+            made = _TABLES[table](self._fixes, self._offset)
             self._files[table] = [self._written(table, *key, rows) for key, rows in made.items()]
         return [file for file in self._files[table] if file.day in days and file.bucket == bucket]
 
@@ -182,39 +184,73 @@ class SmallLake:
         return SimpleNamespace(path=path, day=day, bucket=bucket, rows=rows.num_rows)
 
 
-def vectors(engine: Engine, lake: Any, asked: Planned) -> tuple[Vectors, Tree]:
+def vectors(engine: Engine, lake: Any, asked: Planned) -> tuple[Vectors, Nodes]:
     """Return the vectors of a question before the noise: by the gate's SQL and the release's code."""
     counts = running.run(engine, lake, asked, now=0, renew=lambda: 0)
     given = counts[asked.question.resolution] if asked.measure.additive else counts
-    starts = np.array(asked.scope.starts, dtype=np.int64)
-    found, tree = counts_for(given, area=asked.question.area, starts=starts, plan=asked.plan)
+    found, tree = counts_for(given, area=asked.question.area, columns=columns(asked), plan=asked.plan)
     return prenoise(found, tree, asked.plan), tree
 
 
-def reference(fixes: Iterable[Fix], asked: Planned, tree: Tree) -> Vectors:
-    """Return what `vectors` gives where nothing is clipped, by the definitions and by h3's own parents."""
-    scope, area = asked.scope, set(tree.cells[-1].tolist())
-    starts = {start: i for i, start in enumerate(scope.starts)}
-    found = {r: np.zeros((len(cells), len(starts)), np.int64) for r, cells in _levels(tree)}
-    counted = set()
-    where = _stayed if asked.measure.name == "stay-presence" else _seen
-    for (phone, hour), cell in where(fixes, scope.offset).items():
-        start = scope.bucket_of(hour)
-        inside = int(h3i.cell_to_parent(cell, scope.resolution)) in area
-        if not (inside and scope.span.start <= hour < scope.span.end and scope._selected(hour)):
-            continue
-        for resolution, known in _levels(tree):
-            ancestor = int(h3i.cell_to_parent(cell, resolution))
-            key = (resolution, phone, ancestor, start)
-            if asked.measure.name == "visitors" and key in counted:
-                continue
-            counted.add(key)
-            found[resolution][np.searchsorted(known, ancestor), starts[start]] += 1000
+def columns(asked: Planned) -> Columns:
+    """Return the columns of each vector."""
+    return Columns(np.array(asked.scope.starts, dtype=np.int64), asked.measure.released_bins)
+
+
+def reference(fixes: Sequence[Fix], asked: Planned, tree: Nodes) -> Vectors:
+    """Return what `vectors` gives where nothing is clipped, by the definitions and by h3's own parents.
+
+    What each phone contributes is said by the measure's own definition in plain Python, in `proof.plain`.
+    """
+    world = World(fixes, asked.scope.offset)
+    cells = frozenset(asked.question.area.at(asked.scope.resolution).tolist())
+    about = Asked(asked.scope, cells)
+    rows = {level: plain.PLAIN[asked.measure.name](world, about, level) for level in tree.resolutions}
+    found = {}
+    for depth, resolution in enumerate(tree.resolutions):
+        total: Counter[tuple[int, ...]] = Counter()
+        for _, *key, value in rows[resolution]:
+            total[tuple(key)] += 1000 * value
+        keys = zip(*total, strict=True) if total else [()] * len(asked.measure.keys)
+        table = pa.table(
+            {
+                **{name: pa.array(v, pa.int64()) for name, v in zip(asked.measure.keys, keys, strict=True)},
+                "count": pa.array(total.values(), pa.int64()),
+            }
+        )
+        found[resolution] = _laid_out(table, asked, tree, depth)
     return found
 
 
-def _levels(tree: Tree) -> Iterator[tuple[int, Integers]]:
-    return zip(tree.resolutions, tree.cells, strict=True)
+def _laid_out(table: pa.Table, asked: Planned, tree: Nodes, depth: int) -> Integers:
+    out = np.zeros((tree.sizes[depth], len(columns(asked))), np.int64)
+    (node, here), (column, then) = tree.find(depth, table), columns(asked).find(table)
+    out[node[here & then], column[here & then]] = table["count"].to_numpy()[here & then]
+    return out
+
+
+class World:
+    """What a small world's phones did, by the definitions in plain Python."""
+
+    def __init__(self, fixes: Iterable[Fix], offset: int) -> None:
+        self.offset = offset
+        self._fixes = _once(fixes)
+
+    @cached_property
+    def hours(self) -> dict[tuple[int, int], int]:
+        """The dominant cell (resolution 10) of each phone and hour."""
+        return _seen(self._fixes, self.offset)
+
+    @cached_property
+    def stays(self) -> dict[int, list[plain_stays.Whole]]:
+        """The stays of each phone, in order."""
+        kept = [(fix.phone, fix.t, fix.cell) for fix in self._fixes]
+        return plain_stays.by_phone(kept, self.offset, _dominant)
+
+    @cached_property
+    def trips(self) -> dict[int, list[plain_stays.Trip]]:
+        """The trips of each phone, in order: from one stay to the next one within a period."""
+        return {phone: plain_stays.trips(own, self.offset) for phone, own in self.stays.items()}
 
 
 def _seen(fixes: Iterable[Fix], offset: int) -> dict[tuple[int, int], int]:
@@ -223,17 +259,6 @@ def _seen(fixes: Iterable[Fix], offset: int) -> dict[tuple[int, int], int]:
     for fix in _once(fixes):
         hours[fix.phone, fix.t - (fix.t + offset) % HOUR].append(fix.cell)
     return {key: _dominant(cells) for key, cells in hours.items()}
-
-
-def _stayed(fixes: Iterable[Fix], offset: int) -> dict[tuple[int, int], int]:
-    """Return the cell of each phone's hour in which it stayed somewhere."""
-    kept = [(fix.phone, fix.t, fix.cell) for fix in _once(fixes)]
-    stays = plain_stays.by_phone(kept, offset, _dominant)
-    return {
-        (phone, hour): cell
-        for phone, own in stays.items()
-        for hour, cell in plain_stays.hours(own, offset).items()
-    }
 
 
 def _once(fixes: Iterable[Fix]) -> list[Fix]:
@@ -259,15 +284,29 @@ def _presence(fixes: Sequence[Fix], offset: int) -> dict[tuple[int, int], pa.Tab
 
 
 def _stays(fixes: Sequence[Fix], offset: int) -> dict[tuple[int, int], pa.Table]:
-    """Return stays by (day of arrival, bucket), by the same steps and the product's kernel of stays."""
+    return _moved(fixes, offset, 0, STAYS)
+
+
+def _trips(fixes: Sequence[Fix], offset: int) -> dict[tuple[int, int], pa.Table]:
+    return _moved(fixes, offset, 1, TRIPS)
+
+
+def _moved(
+    fixes: Sequence[Fix], offset: int, which: int, schema: pa.Schema
+) -> dict[tuple[int, int], pa.Table]:
+    """Return stays or trips by (day of their begin, bucket), by the product's steps and kernel of stays."""
     found: dict[tuple[int, int], pa.Table] = {}
     for (_, bucket), part in _columns(fixes, lambda t: Period.containing(t, offset).index).items():
-        rows = stays.derive(part)[0]
-        table = pa.table([pa.array(column) for column in rows], schema=STAYS)
-        day = (rows.arrival.astype(np.int64) + offset) // DAY
+        rows = stays.derive(part)[which]
+        table = pa.table([pa.array(column) for column in rows], schema=schema)
+        begin = rows.departure if isinstance(rows, stays.Trips) else rows.arrival
+        day = (begin.astype(np.int64) + offset) // DAY
         for number in np.unique(day).tolist():
             found[number, bucket] = table.filter(pa.array(day == number))
     return found
+
+
+_TABLES = {"presence": _presence, "stays": _stays, "trips": _trips}
 
 
 def _columns(fixes: Sequence[Fix], part_of: Callable[[int], int]) -> dict[tuple[int, int], batches.Columns]:

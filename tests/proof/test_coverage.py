@@ -17,6 +17,7 @@ from passersby.model.cells import Cells, children, parent, resolution_of
 from passersby.model.period import DAY
 from passersby.model.place import Area
 from passersby.privacy.accounting import micro_rho_for
+from passersby.privacy.hierarchy.columns import Columns
 from passersby.privacy.hierarchy.plan import make_plan
 from passersby.privacy.hierarchy.release import release_levels
 
@@ -94,13 +95,13 @@ def test_intervals_of_shown_visitors_cover(accuracy: Any, factor: int) -> None:
         buckets=days,
         squared_bound=168,
         cost=micro_rho_for(1.0, 1e-7),
-        additive=False,
+        kind="levels",
     )
     covered = []
     for seed in range(8):
         sampler = accuracy.NumPySampler(seed)
         rows = release_levels(
-            tables, area=area, starts=starts, plan=plan, sampler=sampler, minimum=20 * days
+            tables, area=area, columns=Columns(starts), plan=plan, sampler=sampler, minimum=20 * days
         ).rows
         shown = rows.filter(rows["estimate"].is_valid())
         cell, start, low, high = (shown[name].to_numpy() for name in ("cell", "start", "low", "high"))

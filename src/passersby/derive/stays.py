@@ -56,7 +56,7 @@ from passersby.derive import stays_kernel
 from passersby.derive.kernel import Ints, Small
 from passersby.derive.stays_kernel import Limits
 from passersby.errors import UsageError
-from passersby.model.motion import TELEPORT_M_S
+from passersby.model.motion import TELEPORT_M_S, earth_centred
 from passersby.model.period import WEEK
 
 Columns: TypeAlias = tuple[npt.NDArray[Any], ...]
@@ -140,6 +140,9 @@ class Stays(NamedTuple):
     arrival: Small  # epoch s
     departure: Small  # epoch s
     pings: Small  # fixes of the stay
+    x_m: Small  # mean position, earth-centred (`model.motion.earth_centred`)
+    y_m: Small
+    z_m: Small
 
 
 class Trips(NamedTuple):
@@ -178,7 +181,8 @@ def derive(columns: Columns, excluded: Ints | None = None, rules: Rules | None =
     found = tuple(column[:count].copy() for column in room)
     moved: Columns = tuple(np.empty(count, kind) for kind in _TRIPS)
     count = stays_kernel.trips(found, moved)
-    return Stays(*found[: len(Stays._fields)]), Trips(*(column[:count].copy() for column in moved))
+    position = earth_centred(*found[-2:])
+    return Stays._make([*found[:-2], *position]), Trips(*(column[:count].copy() for column in moved))
 
 
 def _read_only(column: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -59,6 +59,11 @@ class Planned:
     revises: bool
 
     @property
+    def squared_bound(self) -> int:
+        """C2 that each device and period, or each device where the measure is joint, is held to."""
+        return self.measure.bound(self.scope)
+
+    @property
     def events(self) -> tuple[MechanismEvent, ...]:
         """The noise that will be drawn."""
         return tuple(self.plan.events())
@@ -78,6 +83,8 @@ def plan(parts: Parts, request: Request, actor: Actor, *, now: int) -> Planned:
         area = _area(request, grant)
         policy_sha256 = _decide(parts, session, checked, (grant, area), actor, now=now)
         require_closed(checked.span, parts.config, now)
+        if checked.measure.joint:
+            _require_one_key(parts, checked)
         question = _question(parts, checked, area, now)
         scope = checked.scope(parts.config.offset)
         return Planned(
@@ -92,6 +99,17 @@ def plan(parts: Parts, request: Request, actor: Actor, *, now: int) -> Planned:
             policy_sha256=policy_sha256,
             revises=_revises(parts, session, question),
         )
+
+
+def _require_one_key(parts: Parts, checked: Checked) -> None:
+    """Refuse a measure that joins periods across two pseudonym keys: a device has two names there.
+
+    Raises:
+        Refusal: the question's periods do not lie within one epoch.
+    """
+    periods = checked.span.periods(parts.config.offset)
+    if len({parts.ring.epoch_of(period) for period in periods}) > 1:
+        raise refusal("two-keys")
 
 
 def keyed_periods(parts: Parts, session: Session, planned: Planned, *, now: int) -> list[tuple[str, str]]:
@@ -220,10 +238,10 @@ def _levels(measure: Measure, scope: Scope, question: Question) -> Plan:
             question.area,
             measure=measure.name,
             resolution=question.resolution,
-            buckets=len(scope.starts),
-            squared_bound=measure.bound(scope),
+            buckets=measure.columns(scope),
+            squared_bound=measure.squared_sensitivity(scope),
             cost=question.cost,
-            additive=measure.additive,
+            kind=measure.kind,
         )
     except UsageError:
         raise refusal("question-too-large") from None

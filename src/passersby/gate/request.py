@@ -80,7 +80,7 @@ def check(request: Request, config: Config) -> Checked:
         raise refusal("bad-grain")
     if not COARSEST <= request.resolution <= 15:
         raise refusal("bad-resolution")
-    if request.resolution > config.finest_resolution:
+    if request.resolution > min(config.finest_resolution, measure.finest):
         raise refusal("resolution-too-fine")
     if not math.isfinite(request.epsilon) or request.epsilon <= 0:
         raise refusal("bad-epsilon")

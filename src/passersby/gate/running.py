@@ -13,11 +13,15 @@ from passersby.gate.planning import Planned
 from passersby.lake.lake import Lake
 from passersby.lake.snapshots import Snapshot
 from passersby.privacy import bound
+from passersby.privacy.hierarchy.columns import Columns
 from passersby.privacy.hierarchy.release import Measured, release_additive, release_levels
 from passersby.privacy.noise import Sampler
 
 Counts = Mapping[int, pa.Table]
 """Bounded counts (cell, start, count in thousandths) by resolution. They never leave this process."""
+
+Tables = Mapping[str, Sequence[Path]]
+"""Files of each table that a query reads."""
 
 ROWS_AT_ONCE = 8_000_000
 """Contributions for one run of the query: buckets of devices are run in groups, so that memory is flat
@@ -26,14 +30,15 @@ whatever the lake's size. Devices are split by bucket, so the bounded counts of 
 
 def sql(planned: Planned) -> dict[int, str]:
     """Return the SQL that will run, by resolution of its cells. It depends on the question alone."""
-    measure, scope = planned.measure, planned.scope
-    squared = planned.plan.squared_bound
+    measure, scope, squared = planned.measure, planned.scope, planned.squared_bound
     if measure.additive:
         finest = planned.question.resolution
         rows = measure.rows(scope, finest)
-        return {finest: bound.additive_sql(rows, squared_bound=squared)}
+        return {finest: bound.additive_sql(rows, squared_bound=squared, keys=measure.keys)}
     return {
-        level.resolution: bound.level_sql(measure.rows(scope, level.resolution), squared_bound=squared)
+        level.resolution: bound.level_sql(
+            measure.rows(scope, level.resolution), squared_bound=squared, keys=measure.keys
+        )
         for level in planned.plan.levels
     }
 
@@ -56,50 +61,54 @@ def run(
         for resolution, text in sql(planned).items():
             parts = []
             for files in groups:
-                parts.append(engine.query(text, {planned.measure.table: files}, given))
+                parts.append(engine.query(text, files, given))
                 snapshot.renew(renew())
-            found[resolution] = _total(parts)
+            found[resolution] = _total(parts, planned.measure.keys)
     return found
 
 
 def measure(planned: Planned, counts: Counts, sampler: Sampler, minimum_devices: int) -> Measured:
     """Add noise and post-process: from here on every number is noisy."""
     question = planned.question
+    own = planned.measure
     starts = np.array(planned.scope.starts, dtype=np.int64)
-    floor = planned.measure.floor(minimum_devices, len(starts))
-    if planned.measure.additive:
+    columns = Columns(starts, own.released_bins, own.derived)
+    floor = own.floor(minimum_devices, len(starts))
+    if own.additive:
         return release_additive(
             counts[question.resolution],
             area=question.area,
-            starts=starts,
+            columns=columns,
             plan=planned.plan,
             sampler=sampler,
             minimum=floor,
         )
     return release_levels(
-        counts, area=question.area, starts=starts, plan=planned.plan, sampler=sampler, minimum=floor
+        counts, area=question.area, columns=columns, plan=planned.plan, sampler=sampler, minimum=floor
     )
 
 
-def _groups(snapshot: Snapshot, planned: Planned, buckets: int) -> list[Sequence[Path]]:
+def _groups(snapshot: Snapshot, planned: Planned, buckets: int) -> list[Tables]:
     """Return the files of groups of whole buckets, each of a bounded number of rows; at least one group."""
-    days = planned.measure.days(planned.scope)
-    most = ROWS_AT_ONCE // planned.measure.contributions_a_row
-    groups: list[list[Path]] = [[]]
+    measure = planned.measure
+    days = measure.days(planned.scope)
+    most = ROWS_AT_ONCE // measure.contributions_a_row
+    groups: list[dict[str, list[Path]]] = [{name: [] for name in measure.tables}]
     rows = 0
     for bucket in range(buckets):
-        files = snapshot.files(planned.measure.table, days, bucket)
-        more = sum(file.rows for file in files)
+        files = {name: snapshot.files(name, days, bucket) for name in measure.tables}
+        more = sum(file.rows for own in files.values() for file in own)
         if rows and rows + more > most:
-            groups.append([])
+            groups.append({name: [] for name in measure.tables})
             rows = 0
-        groups[-1] += [file.path for file in files]
+        for name, own in files.items():
+            groups[-1][name] += [file.path for file in own]
         rows += more
     return list(groups)
 
 
-def _total(parts: list[pa.Table]) -> pa.Table:
+def _total(parts: list[pa.Table], keys: Sequence[str]) -> pa.Table:
     if len(parts) == 1:
         return parts[0]
-    whole = pa.concat_tables(parts).group_by(["cell", "start"]).aggregate([("count", "sum")])
-    return whole.rename_columns(["cell", "start", "count"])
+    whole = pa.concat_tables(parts).group_by(list(keys)).aggregate([("count", "sum")])
+    return whole.rename_columns([*keys, "count"])

@@ -61,10 +61,10 @@ def _error(planned: Planned, resolution: int) -> float | None:
             _coarsened(planned, resolution),
             measure=question.measure,
             resolution=resolution,
-            buckets=len(planned.scope.starts),
-            squared_bound=planned.measure.bound(planned.scope),
+            buckets=planned.measure.columns(planned.scope),
+            squared_bound=planned.measure.squared_sensitivity(planned.scope),
             cost=question.cost,
-            additive=planned.measure.additive,
+            kind=planned.measure.kind,
         )
     except UsageError:
         return None
@@ -81,6 +81,8 @@ def _coarsened(planned: Planned, resolution: int) -> Area:
 
 
 def _typical(planned: Planned, resolution: int, devices: int | None, earlier: Release | None) -> float | None:
+    if planned.measure.pairs or planned.measure.bins:
+        return None  # public figures say how many people live in a cell, not what they do
     if earlier is not None:
         known = _from_release(earlier, resolution)
         if known is not None:

@@ -1,5 +1,8 @@
 """What a measure is: a named statistic whose SQL gives one row for each contribution of a device.
 
+Most measures count in cells; `pairs` count in pairs of cells. A measure may have public bins
+(`model.bins`): a histogram, or a numerator beside its denominator.
+
 A measure says *what is counted*. Bounding what one device can contribute, noise and the privacy cost
 are the gate's: a measure cannot leave them out, because it never sees them.
 """
@@ -8,14 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from passersby.errors import UsageError
+from passersby.model.bins import ONE_BIN, Bin, Derived
 from passersby.model.period import DAY, HOUR, WEEK, Span
-from passersby.model.question import FILTERS, GRAINS
+from passersby.model.question import FILTERS, GRAINS, WHOLE
+from passersby.model.schema import PAIR, PLACE
 
 _MONDAY = 4 * DAY
 _SHIFTS = {"hour": 0, "daypart": 0, "day": 0, "week": _MONDAY}
 """Weeks start on Mondays and 1970-01-01 was a Thursday; other grains start at local midnight."""
+
+HOME_RESOLUTION = 6
+"""Finest resolution of a reference location (home, work, modal cell), in SQL and in answers."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +73,16 @@ class Scope:
 
     def bucket_of(self, hour: int) -> int:
         """Return the first instant of the bucket that holds `hour` (both epoch s)."""
+        if self.every == WHOLE:
+            return self.span.start
         shift = self.offset - _SHIFTS[self.every]
         local = hour + shift
         return local - local % GRAINS[self.every] - shift
+
+    @property
+    def several(self) -> bool:
+        """Whether the question touches more than one period."""
+        return len(self.span.periods(self.offset)) > 1
 
     def _hours(self, span: Span) -> range:
         return range(span.start, span.end, HOUR)
@@ -84,7 +100,14 @@ class Scope:
         """Return SQL for the first instant of the bucket that holds the hour `column`, as BIGINT."""
         if self.every == "hour":
             return f"CAST({column} AS BIGINT)"
+        if self.every == WHOLE:
+            return self.whole_sql
         return _floor_sql(column, GRAINS[self.every], self.offset - _SHIFTS[self.every])
+
+    @property
+    def whole_sql(self) -> str:
+        """SQL for the question's first instant, as BIGINT: its period and bucket where all is one."""
+        return f"CAST({self.span.start} AS BIGINT)"
 
     def period_sql(self, column: str) -> str:
         """Return SQL for the first instant of the period that holds `column`, as BIGINT."""
@@ -127,12 +150,20 @@ class Measure:
         version: grows when the definition changes, so that stored answers do not mix.
         additive: children add up to their parent, so that the full hierarchy applies.
         grains: values of `--every` that make sense.
-        table: lake table that it reads.
-        rows: the pure SQL twin: `Scope` and a resolution to SQL that gives (device, period, cell, start,
-            value), one row for each contribution, before bounding.
+        tables: lake tables that it reads; the first one decides how much is read at once.
+        rows: the pure SQL twin: `Scope` and a resolution to SQL that gives (device, period, keys, value), one
+            row for each contribution, before bounding. Its keys are `keys` below.
         bound: smallest integer that no device-period's sum of squares exceeds, for every resolution.
         floor: minimum that a cell needs to be shown, from the deployment's minimum of devices and the
-            number of buckets, compared with its estimate pooled over the question.
+            number of buckets, compared with its estimate pooled over the question's buckets and counted bins.
+        pairs: keys are (origin, destination) instead of a cell; never additive.
+        bins: public bins; SQL gives the index of one as `bin`.
+        derived: ratios and quantiles of the bins, released as rows after them.
+        joint: it joins what a device did in different periods, so that `period` in its SQL is one for all of
+            the question: a device that changes one week may move from one key to another, so that noise is
+            made for sqrt(2) times the bound.
+        clips: what the bound cuts, in words for the label; "" where no device can exceed it.
+        finest: finest resolution at which it may be asked.
         whole_periods: files of all days of the question's periods are read, and not of its own days only: a
             stay is filed by the day on which it began.
         contributions_a_row: about how many rows of SQL a row of the table becomes, for memory only.
@@ -145,12 +176,49 @@ class Measure:
     version: int
     additive: bool
     grains: tuple[str, ...]
-    table: str
+    tables: tuple[str, ...]
     rows: Callable[[Scope, int], str]
     bound: Callable[[Scope], int]
     floor: Callable[[int, int], int]
+    pairs: bool = False
+    bins: tuple[Bin, ...] = ()
+    derived: tuple[Derived, ...] = ()
+    joint: bool = False
+    clips: str = ""
+    finest: int = 15
     whole_periods: bool = False
     contributions_a_row: int = 1
+
+    @property
+    def kind(self) -> Literal["additive", "levels", "pairs"]:
+        """What its keys and levels are, for the mechanism (`privacy.hierarchy.plan`)."""
+        if self.pairs:
+            return "pairs"
+        return "additive" if self.additive else "levels"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Key columns of its rows."""
+        place = PAIR if self.pairs else PLACE
+        return (*place, "start", "bin") if self.bins else (*place, "start")
+
+    @property
+    def released_bins(self) -> tuple[Bin, ...]:
+        """Its bins, or the one bin of a measure without any."""
+        return self.bins or ONE_BIN
+
+    def columns(self, scope: Scope) -> int:
+        """Return how many values a cell has: buckets of time, times bins."""
+        return len(scope.starts) * len(self.released_bins)
+
+    def squared_sensitivity(self, scope: Scope) -> int:
+        """Return the most by which one device and period changes a level's vector, squared.
+
+        That is the bound itself, where a period's contributions depend on that period alone. Otherwise the
+        device's vector a becomes b, both within the bound and without negative entries, so that
+        |a - b|^2 = |a|^2 + |b|^2 - 2ab <= 2 C2.
+        """
+        return self.bound(scope) * (2 if self.joint and scope.several else 1)
 
     def days(self, scope: Scope) -> tuple[int, ...]:
         """Return the local days whose files the measure reads."""

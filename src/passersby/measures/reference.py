@@ -43,7 +43,7 @@ def _measure(measure: Measure) -> str:
         "",
         measure.definition,
         "",
-        f"Unit: {measure.unit}. Version of the definition: {measure.version}. Table: `{measure.table}`.",
+        f"Unit: {measure.unit}. Version of the definition: {measure.version}. Reads: {_tables(measure)}.",
         kind,
         f"Source: {measure.source}.",
         "",
@@ -59,6 +59,10 @@ def _measure(measure: Measure) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _tables(measure: Measure) -> str:
+    return ", ".join(f"`{name}`" for name in measure.tables)
 
 
 def _grain(measure: Measure, every: str) -> str:

@@ -16,7 +16,10 @@ from passersby.model.cost import MicroRho
 from passersby.model.period import DAY, HOUR, WEEK, Period, Span
 from passersby.model.place import Area
 
-GRAINS = {"hour": HOUR, "daypart": 6 * HOUR, "day": DAY, "week": WEEK}
+WHOLE = "whole"
+"""The grain of an answer with one bucket for all of the question's span."""
+
+GRAINS = {"hour": HOUR, "daypart": 6 * HOUR, "day": DAY, "week": WEEK, WHOLE: 0}
 """Grains of time that an answer may have, in seconds; a daypart is a quarter of a local day."""
 
 FILTERS = {

@@ -35,6 +35,9 @@ STAYS = pa.schema(
         pa.field("arrival", pa.int32(), nullable=False),  # epoch s
         pa.field("departure", pa.int32(), nullable=False),
         pa.field("pings", pa.int32(), nullable=False),
+        pa.field("x_m", pa.int32(), nullable=False),  # mean position, earth-centred, on the sphere of
+        pa.field("y_m", pa.int32(), nullable=False),  # `model.motion`: distances are sums of squares,
+        pa.field("z_m", pa.int32(), nullable=False),  # the same integers on every engine
     ]
 )
 """One time that a device spent at one place. Sorted by (device, arrival); filed by the day of arrival."""
@@ -53,15 +56,39 @@ TRIPS = pa.schema(
 
 TABLES = {"pings": PINGS, "presence": PRESENCE, "stays": STAYS, "trips": TRIPS}
 
-ROWS = pa.schema(
-    [
-        pa.field("cell", pa.int64(), nullable=False),
-        pa.field("start", pa.int64(), nullable=False),  # first instant of the grain, epoch s
-        pa.field("estimate", pa.float64()),
-        pa.field("low", pa.float64()),
-        pa.field("high", pa.float64()),
-        pa.field("count", pa.int64()),
-        pa.field("flag", pa.string(), nullable=False),
-    ]
-)
-"""Rows of a release. `flag` is "", "low_precision", "suppressed" or "coarse" (see `model.release`)."""
+PLACE = ("cell",)
+"""Columns that say where a row of a release lies."""
+
+PAIR = ("origin", "destination")
+"""The same for measures of movements between two cells."""
+
+
+def rows_of(place: tuple[str, ...], *, binned: bool) -> pa.Schema:
+    """Return the schema of a release's rows: `place` is `PLACE` or `PAIR`; `bin` holds the label of a bin.
+
+    `flag` is "", "low_precision", "suppressed" or "coarse" (see `model.release`).
+    """
+    return pa.schema(
+        [
+            *(pa.field(name, pa.int64(), nullable=False) for name in place),
+            pa.field("start", pa.int64(), nullable=False),  # first instant of the grain, epoch s
+            *([pa.field("bin", pa.string(), nullable=False)] if binned else []),
+            pa.field("estimate", pa.float64()),
+            pa.field("low", pa.float64()),
+            pa.field("high", pa.float64()),
+            pa.field("count", pa.int64()),
+            pa.field("flag", pa.string(), nullable=False),
+        ]
+    )
+
+
+def place_of(rows: pa.Table) -> tuple[str, ...]:
+    """Return the columns of a release's rows that say where they lie."""
+    return PAIR if PAIR[0] in rows.schema.names else PLACE
+
+
+ROWS = rows_of(PLACE, binned=False)
+"""Rows of a release of one number for each cell and bucket of time."""
+
+ROW_SCHEMAS = tuple(rows_of(place, binned=binned) for place in (PLACE, PAIR) for binned in (False, True))
+"""Every schema that rows of a release may have."""

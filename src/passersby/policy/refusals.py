@@ -55,7 +55,7 @@ DECISION: dict[str, tuple[str, str]] = {
         "Ask a larger area.",
     ),
     "resolution-too-fine": (
-        "The resolution is finer than the licence or this deployment allows.",
+        "The resolution is finer than the licence, the measure or this deployment allows.",
         "Ask with a coarser `--resolution`.",
     ),
     "dates-outside-licence": (
@@ -113,6 +113,10 @@ GATE: dict[str, tuple[str, str]] = {
     "bad-resolution": (
         "There is no such resolution.",
         "Ask with a `--resolution` from 4 (coarse) to the finest of the licence, usually 7.",
+    ),
+    "two-keys": (
+        "This measure joins several weeks, and the pseudonyms changed between them.",
+        "Ask weeks of one key; `passersby budget` shows the key of each period that was asked.",
     ),
     "period-open": (PeriodOpen().message, PeriodOpen().next_step),
     "budget-spent": (BudgetSpent().message, BudgetSpent().next_step),

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from passersby.errors import IntegrityError, Refusal, UnknownName
 from passersby.model.release import Release
-from passersby.model.schema import ROWS
+from passersby.model.schema import ROW_SCHEMAS
 from passersby.store.tables import StoredRelease
 
 SAMPLER = "opendp"
@@ -52,10 +52,10 @@ def rows_parquet(rows: pa.Table) -> bytes:
     """Return the Parquet bytes that are stored for the rows of a release.
 
     Raises:
-        ValueError: the rows do not have the schema `model.schema.ROWS`.
+        ValueError: the rows do not have the one of the schemas `model.schema.ROW_SCHEMAS`.
     """
-    if not rows.schema.equals(ROWS):
-        raise ValueError("the rows of a release have the schema model.schema.ROWS")
+    if not any(rows.schema.equals(schema) for schema in ROW_SCHEMAS):
+        raise ValueError("the rows of a release have one of the schemas model.schema.ROW_SCHEMAS")
     sink = pa.BufferOutputStream()
     pq.write_table(rows, sink, compression="zstd")
     return bytes(sink.getvalue())

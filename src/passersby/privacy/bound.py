@@ -1,6 +1,7 @@
 """Bounds what one device can contribute: integer weights by L2 norm, as SQL.
 
-For each device and period, with v the device's total in a key (a cell and a bucket of time):
+For each device and period, with v the device's total in a key (a cell and a bucket of time, or a pair of
+cells, a bin):
 
     n = sum over keys of v^2
     w = floor(1000 * least(1, sqrt(C2 / n))), lowered by 1 where w * w * n > C2 * 1000000
@@ -12,10 +13,12 @@ randomness; keeping a fixed number of rows would lose the rest. Where n <= C2, w
 looked up, and by default there are none.
 
 The SQL is the portable subset of DuckDB's dialect: BIGINT throughout, no integer division, explicit
-casts, a total order. A question's measure gives the rows (device, period, cell, start, value).
+casts, a total order. A question's measure gives the rows (device, period, keys, value).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from passersby.errors import UsageError
 from passersby.model.period import HOUR
@@ -53,15 +56,15 @@ norm AS (
 
 _LEVEL = """
 WITH contribution AS (
-  SELECT device, period, cell, start, {value} AS value
+  SELECT device, period, {keys}, {value} AS value
   FROM (
 {rows}
   ) AS given
 ),
 keyed AS (
-  SELECT device, period, cell, start, CAST(SUM(value) AS BIGINT) AS v
+  SELECT device, period, {norm_keys}, CAST(SUM(value) AS BIGINT) AS v
   FROM contribution
-  GROUP BY device, period, cell, start
+  GROUP BY device, period, {norm_keys}
 ),
 norm AS (
   SELECT device, period, CAST(SUM(v * v) AS BIGINT) AS n FROM keyed GROUP BY device, period
@@ -73,35 +76,40 @@ _WEIGHTED = """
 clipped AS (
   SELECT device, period, {weight} AS w FROM norm WHERE n > {squared_bound}
 )
-SELECT contribution.cell AS cell, contribution.start AS start,
+SELECT {named_keys},
   CAST(SUM(COALESCE(clipped.w, 1000) * contribution.value) AS BIGINT) AS count
 FROM contribution
 LEFT JOIN clipped ON contribution.device = clipped.device AND contribution.period = clipped.period
-GROUP BY contribution.cell, contribution.start
-ORDER BY cell, start
+GROUP BY {own_keys}
+ORDER BY {keys}
 """
 
+CELLS = ("cell", "start")
+"""Key columns of a measure that gives each cell and bucket of time one number."""
 
-def additive_sql(rows: str, *, squared_bound: int) -> str:
-    """Return SQL for the weighted counts (cell, start, count in thousandths) of an additive measure.
+
+def additive_sql(rows: str, *, squared_bound: int, keys: Sequence[str] = CELLS) -> str:
+    """Return SQL for the weighted counts (keys, count in thousandths) of an additive measure.
 
     One weight serves all levels. Values are not negative, so that merging keys can only raise the sum of
     squares: (a + b)^2 >= a^2 + b^2. It is taken over the whole area as if that were one cell above all roots,
-    and no level has a larger one. A device that is in one place in each hour has the same n
-    at every level.
+    and no level has a larger one. A device that is in one place in each hour has the same n at every level.
 
-    The sum of squares is formed from one row for each device and third of a UTC day with a total for each of
-    its 8 hours, instead of one row for each hour: the same number, in two thirds of the time for a week of
-    hours. Buckets of an hour or more fall in different slots. If shorter ones ever fell in the same slot, n
-    would be larger and the weight smaller, never the reverse.
+    Where time is the only key beside the cell, the sum of squares is formed from one row for each device and
+    third of a UTC day with a total for each of its 8 hours, instead of one row for each hour: the same sum,
+    in two thirds of the time for a week of hours. Buckets of an hour or more fall in different slots. If
+    shorter ones ever fell in the same slot, n would be larger and the weight smaller, never the reverse.
 
     Args:
         rows: SQL of the measure's rows, `value` a BIGINT that is not negative.
         squared_bound: C2.
+        keys: key columns, `cell` first.
 
     Raises:
         UsageError: the bound is out of range.
     """
+    if tuple(keys) != CELLS:
+        return _level(rows, squared_bound, keys, keys[1:])
     totals = (
         f"CAST(SUM(CASE WHEN slot = {slot} THEN value ELSE 0 END) AS BIGINT) AS s{i}"
         for i, slot in enumerate(_SLOTS)
@@ -113,12 +121,12 @@ def additive_sql(rows: str, *, squared_bound: int) -> str:
         hour=HOUR,
         sums=",\n    ".join(totals),
         squares=" + ".join(f"s{i} * s{i}" for i in range(len(_SLOTS))),
-        weighted=_weighted_sql(squared_bound),
+        weighted=_weighted_sql(squared_bound, keys),
     ).strip()
 
 
-def level_sql(rows: str, *, squared_bound: int) -> str:
-    """Return SQL for the weighted counts of one level of a measure that is not additive.
+def level_sql(rows: str, *, squared_bound: int, keys: Sequence[str] = CELLS) -> str:
+    """Return SQL for the weighted counts (keys, count) of one level of a measure that is not additive.
 
     Each level has its own rows, sums of squares and weights: distinct devices of children do not add up to
     those of the parent, and for pairs of places merging keys would break a bound made at a finer level.
@@ -126,8 +134,16 @@ def level_sql(rows: str, *, squared_bound: int) -> str:
     Raises:
         UsageError: the bound is out of range.
     """
+    return _level(rows, squared_bound, keys, keys)
+
+
+def _level(rows: str, squared_bound: int, keys: Sequence[str], norm_keys: Sequence[str]) -> str:
     return _LEVEL.format(
-        value=_value_sql(), rows=_indented(rows), weighted=_weighted_sql(squared_bound)
+        value=_value_sql(),
+        rows=_indented(rows),
+        keys=", ".join(keys),
+        norm_keys=", ".join(norm_keys),
+        weighted=_weighted_sql(squared_bound, keys),
     ).strip()
 
 
@@ -147,9 +163,14 @@ def weight_sql(n: str, squared_bound: int) -> str:
     return f"CASE WHEN {w} * {w} * {n} > {squared_bound * 1_000_000} THEN {w} - 1 ELSE {w} END"
 
 
-def _weighted_sql(squared_bound: int) -> str:
-    weight = weight_sql("n", squared_bound)
-    return _WEIGHTED.format(weight=weight, squared_bound=squared_bound).strip()
+def _weighted_sql(squared_bound: int, keys: Sequence[str]) -> str:
+    return _WEIGHTED.format(
+        weight=weight_sql("n", squared_bound),
+        squared_bound=squared_bound,
+        named_keys=", ".join(f"contribution.{key} AS {key}" for key in keys),
+        own_keys=", ".join(f"contribution.{key}" for key in keys),
+        keys=", ".join(keys),
+    ).strip()
 
 
 def _value_sql() -> str:

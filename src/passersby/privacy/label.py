@@ -109,7 +109,8 @@ class Facts:
         log_origin: of the transparency log.
         revision: data revision of the periods.
         sample: how the devices relate to the population, in words.
-        clipped: whether the bound could reduce a device's contribution.
+        clips: what the bound cuts of a device's contribution, in words; "" if no device can exceed it.
+        joint: whether it joins what a device did in different periods.
         filters: the question's filters, in words; empty for none.
         sampler: name of what drew the noise.
         shown_mass: share of the released total that lies in shown rows, from noisy values.
@@ -130,7 +131,8 @@ class Facts:
     log_origin: str
     revision: int
     sample: str
-    clipped: bool
+    clips: str
+    joint: bool
     sampler: str
     shown_mass: float
     filters: str = ""
@@ -225,7 +227,7 @@ def _is(value: object, kind: type) -> bool:
 def _variant(facts: Facts) -> Label:
     return {
         "variant_name": "zero-concentrated differential privacy, central model",
-        "data_domain": f"presence of devices by hour and cell in {', '.join(facts.periods)}"
+        "data_domain": f"where devices were, by time and cell, in {', '.join(facts.periods)}"
         + (f"; {facts.filters}" if facts.filters else ""),
         "unprotected_quantities": [
             "the question itself: measure, area, periods, grain and filters",
@@ -303,7 +305,13 @@ def _total_spend(facts: Facts) -> Label:
 
 
 def _bound(facts: Facts) -> str:
-    bound = f"a device's squared contribution in a period is at most {facts.plan.squared_bound}"
-    if facts.clipped:
-        return f"{bound}; larger contributions are scaled down, so that estimates are biased low"
+    squared = facts.plan.squared_bound
+    bound = f"a device's squared contribution in a period is at most {squared}"
+    if facts.joint:
+        bound = (
+            f"a device's squared contribution over all periods is at most {squared // 2}; what it does in "
+            f"one period can move it elsewhere, which changes the counts by {squared} at most, squared"
+        )
+    if facts.clips:
+        return f"{bound}; {facts.clips}, so that estimates are biased low"
     return f"{bound}, which no device can exceed: nothing is clipped"

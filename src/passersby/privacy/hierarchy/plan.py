@@ -7,14 +7,22 @@ whether or not its cells are measured in the end.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 from passersby.errors import UsageError
 from passersby.model.cost import MechanismEvent, MicroRho
 from passersby.model.place import Area
 from passersby.privacy import noise
 from passersby.privacy.hierarchy import gls, tree
+from passersby.privacy.hierarchy.pairs import PairTree
+
+Kind = Literal["additive", "levels", "pairs"]
+"""What keys and levels are. `additive`: cells whose children add up to their parent, so that all levels are
+estimated together. `levels`: cells whose children do not; each level stands alone. `pairs`: pairs of cells,
+each level alone."""
 
 KEY_CAP = 700_000
 """Most keys (cells times buckets) that one question measures: about ten seconds of noise on one core."""
@@ -26,7 +34,7 @@ class Level:
 
     Args:
         resolution: H3 resolution.
-        cells: number of public cells, of which the measured ones are a part.
+        cells: number of public cells or pairs, of which the measured ones are a part.
         cost: its part of the question's cost.
         scale: of the noise, in thousandths.
         error: standard error of an estimate at this level, in units of the measure, if every cell is
@@ -48,9 +56,9 @@ class Plan:
         measure: name of what is counted.
         levels: one for each resolution from the roots to the asked one.
         squared_bound: C2; the L2 sensitivity of each level is 1000 * sqrt(C2) thousandths.
-        buckets: number of buckets of time in the question.
+        buckets: number of values of a cell: buckets of time, times bins.
         key_cap: most keys that are measured over all levels.
-        additive: children add up to their parent.
+        kind: of its keys and levels.
     """
 
     measure: str
@@ -58,7 +66,7 @@ class Plan:
     squared_bound: int
     buckets: int
     key_cap: int
-    additive: bool
+    kind: Kind
 
     @property
     def finest(self) -> int:
@@ -70,16 +78,16 @@ class Plan:
         """Sum of the levels' costs: exactly the question's."""
         return MicroRho(sum(level.cost.value for level in self.levels))
 
-    def tree(self, area: Area) -> tree.Tree:
+    def tree(self, area: Area) -> tree.Nodes:
         """Return the public tree over `area` whose levels are this plan's.
 
         Raises:
             UsageError: the area is not the one that the plan was made for.
         """
-        built = tree.build(area, self.finest, most_roots=_most_roots(self.key_cap, self.buckets))
-        if [(level.resolution, level.cells) for level in self.levels] != [
-            (r, len(cells)) for r, cells in zip(built.resolutions, built.cells, strict=True)
-        ]:
+        built = _build(area, self.finest, self.key_cap, self.buckets, self.kind)
+        if [(level.resolution, level.cells) for level in self.levels] != list(
+            zip(built.resolutions, built.sizes, strict=True)
+        ):
             raise UsageError("The plan was made for another area.", "Plan the question again.")
         return built
 
@@ -104,7 +112,7 @@ def make_plan(
     buckets: int,
     squared_bound: int,
     cost: MicroRho,
-    additive: bool,
+    kind: Kind,
     key_cap: int = KEY_CAP,
 ) -> Plan:
     """Return the plan of a question.
@@ -113,28 +121,32 @@ def make_plan(
         area: the question's area.
         measure: name of what is counted.
         resolution: resolution asked for.
-        buckets: number of buckets of time.
-        squared_bound: C2, as given to `bound.additive_sql` or `bound.level_sql`.
+        buckets: number of values of a cell: buckets of time, times bins.
+        squared_bound: C2: most by which one device and period changes a level's vector, squared.
         cost: what the question is charged for each of its periods.
-        additive: whether the measure's children add up to their parent.
+        kind: of the measure's keys and levels.
         key_cap: most keys to measure.
 
     Raises:
         UsageError: the area does not fit the resolution, the cost is too small to be split, or there are
             more buckets than can be answered at once.
     """
-    built = tree.build(area, resolution, most_roots=_most_roots(key_cap, buckets))
+    built = _build(area, resolution, key_cap, buckets, kind)
     costs = cost.split(shares(len(built.resolutions)))
     scales = [noise.scale_for(squared_bound, part) for part in costs]
     variances = [(scale / noise.UNIT) ** 2 for scale in scales]
-    errors = gls.mean_errors(variances, built.parents, additive=additive)
+    errors = (
+        gls.mean_errors(variances, built.parents)
+        if kind == "additive" and isinstance(built, tree.Tree)
+        else [math.sqrt(variance) for variance in variances]
+    )
     levels = tuple(
-        Level(r, len(cells), part, scale, error)
-        for r, cells, part, scale, error in zip(
-            built.resolutions, built.cells, costs, scales, errors, strict=True
+        Level(r, size, part, scale, error)
+        for r, size, part, scale, error in zip(
+            built.resolutions, built.sizes, costs, scales, errors, strict=True
         )
     )
-    return Plan(measure, levels, squared_bound, buckets, key_cap, additive)
+    return Plan(measure, levels, squared_bound, buckets, key_cap, kind)
 
 
 def shares(levels: int) -> tuple[Fraction, ...]:
@@ -155,6 +167,9 @@ def expected_error(plan: Plan) -> dict[int, float]:
     return {level.resolution: level.error for level in plan.levels}
 
 
-def _most_roots(key_cap: int, buckets: int) -> int:
-    """Return how many roots leave half of the keys to finer levels."""
-    return key_cap // (2 * max(1, buckets))
+def _build(area: Area, resolution: int, key_cap: int, buckets: int, kind: Kind) -> tree.Nodes:
+    """Return the tree over `area`, with so few roots that half of the keys are left to finer levels."""
+    roots = key_cap // (2 * max(1, buckets))
+    if kind == "pairs":
+        return PairTree(tree.build(area, resolution, most_roots=math.isqrt(roots)))
+    return tree.build(area, resolution, most_roots=roots)

@@ -1,9 +1,9 @@
 """Measures a tree from the top: noise on all children of a node, or on none of them.
 
 1. Noise goes on every key of every root.
-2. A node is split where its own noisy values, pooled over the question's buckets, exceed three standard
-   deviations of the pooled noise. Its own measurement decides, not a combination with its parent's: one
-   number a node, independent of every other node's noise.
+2. A node is split where its own noisy values, pooled over the question's buckets and counted bins, exceed
+   three standard deviations of the pooled noise. Its own measurement decides, not a combination with its
+   parent's: one number a node, independent of every other node's noise.
 3. Noise goes on every key of every child, zeros included.
 4. 2 and 3 repeat down to the asked resolution. What is not split stands for all of its children.
 
@@ -22,9 +22,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from passersby.privacy.hierarchy.columns import Columns, Index
 from passersby.privacy.hierarchy.counts import Counts
 from passersby.privacy.hierarchy.plan import Plan
-from passersby.privacy.hierarchy.tree import Index, Tree
+from passersby.privacy.hierarchy.tree import Nodes
 from passersby.privacy.noise import UNIT, Integers, Sampler
 
 SPLIT_SIGMAS = 3
@@ -36,10 +37,10 @@ class Noisy:
     """The measured nodes of one level.
 
     Args:
-        nodes: their indices among the tree's cells at this level, sorted.
+        nodes: their numbers among the tree's nodes at this level.
         parents: for each the place of its parent among the level above's measured nodes, rising; empty for
             roots.
-        values: noisy counts, in units of the measure, shape (nodes, buckets).
+        values: noisy counts, in units of the measure, shape (nodes, columns).
         split: which of them have measured children.
     """
 
@@ -49,9 +50,9 @@ class Noisy:
     split: npt.NDArray[np.bool_]
 
 
-def measure(counts: Counts, tree: Tree, plan: Plan, sampler: Sampler) -> list[Noisy]:
+def measure(counts: Counts, tree: Nodes, plan: Plan, sampler: Sampler, columns: Columns) -> list[Noisy]:
     """Return the measured levels, coarsest first; levels in which nothing is measured are left out."""
-    nodes = np.arange(len(tree.cells[0]))
+    nodes = np.arange(tree.sizes[0])
     parents: Index = np.empty(0, dtype=np.intp)
     room = plan.key_cap // plan.buckets
     levels: list[Noisy] = []
@@ -61,7 +62,7 @@ def measure(counts: Counts, tree: Tree, plan: Plan, sampler: Sampler) -> list[No
         split = np.zeros(len(nodes), dtype=np.bool_)
         finer = len(plan.levels) - 1 - depth
         if finer:
-            wanted = _significant(noisy, level.scale)
+            wanted = _significant(noisy[:, columns.counted], level.scale)
             split[_affordable(wanted, tree.family_sizes(depth, nodes), room // min(2, finer))] = True
         levels.append(Noisy(nodes, parents, noisy / UNIT, split))
         if not split.any():

@@ -1,4 +1,4 @@
-"""The public tree of cells that a question is answered on: made from its area alone, never from data.
+"""The public tree that a question is answered on, of cells or of pairs: made from its area, never from data.
 
 Where the area covers a root or another node only in part, the node stands for the part inside the area.
 Containment is H3's, by index (`model.cells`), so that children partition their parent exactly.
@@ -7,15 +7,43 @@ Containment is H3's, by index (`model.cells`), so that children partition their 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from passersby.errors import UsageError
 from passersby.model.cells import COARSEST, Cells, parent
 from passersby.model.place import Area
+from passersby.privacy.hierarchy.columns import Index, find
 
-Index = npt.NDArray[np.intp]
+Place = dict[str, Cells]
+"""Columns that say where nodes lie: `cell`, or `origin` and `destination`."""
+
+
+class Nodes(Protocol):
+    """What the mechanism needs to know of a tree: numbered nodes, level by level, and their children."""
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """Resolutions of the levels, coarsest first."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of public nodes of each level."""
+
+    def children(self, level: int, nodes: Index) -> tuple[Index, Index]:
+        """Return the children at `level` + 1 of `nodes`, and each one's parent's place in `nodes`, rising."""
+
+    def family_sizes(self, level: int, nodes: Index) -> Index:
+        """Return how many children each of `nodes` at `level` has."""
+
+    def find(self, level: int, counts: pa.Table) -> tuple[Index, npt.NDArray[np.bool_]]:
+        """Return the node of each row of a table of counts, and whether it is a public one."""
+
+    def place(self, level: int, nodes: Index) -> Place:
+        """Return where `nodes` at `level` lie."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,19 +60,36 @@ class Tree:
     cells: tuple[Cells, ...]
     parents: tuple[Index, ...]
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of public nodes of each level."""
+        return tuple(map(len, self.cells))
+
     def children(self, level: int, nodes: Index) -> tuple[Index, Index]:
-        """Return the children at `level` + 1 of sorted `nodes`, and each one's parent's place in `nodes`."""
-        lineage = self.parents[level + 1]
-        first, last = (np.searchsorted(lineage, nodes, side=side) for side in ("left", "right"))
-        sizes = last - first
-        place = np.repeat(np.arange(len(nodes)), sizes)
-        within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        """Return the children at `level` + 1 of `nodes`, and each one's parent's place in `nodes`, rising."""
+        sizes = self.family_sizes(level, nodes)
+        place, within = families(sizes)
+        first = np.searchsorted(self.parents[level + 1], nodes, side="left")
         return first[place] + within, place
+
+    def find(self, level: int, counts: pa.Table) -> tuple[Index, npt.NDArray[np.bool_]]:
+        """Return the node of each row of (cell, ..), and whether it is a public one."""
+        return find(self.cells[level], counts.column("cell").cast(pa.int64()).to_numpy())
+
+    def place(self, level: int, nodes: Index) -> Place:
+        """Return the cells of `nodes` at `level`."""
+        return {"cell": self.cells[level][nodes]}
 
     def family_sizes(self, level: int, nodes: Index) -> Index:
         """Return how many children each of `nodes` at `level` has."""
         lineage = self.parents[level + 1]
         return np.searchsorted(lineage, nodes, side="right") - np.searchsorted(lineage, nodes, side="left")
+
+
+def families(sizes: Index) -> tuple[Index, Index]:
+    """Return for the members of families of `sizes`, one after the other, their family and place in it."""
+    place = np.repeat(np.arange(len(sizes)), sizes)
+    return place, np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
 
 
 def build(area: Area, resolution: int, *, most_roots: int) -> Tree:

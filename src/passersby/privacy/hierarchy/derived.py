@@ -1,0 +1,101 @@
+"""Ratios and quantiles of a node's released bins: functions of noisy numbers only.
+
+The noise of the bins of one node and bucket of time is independent and of one variance (before a bin's
+factor), so that intervals follow from it alone:
+
+- a ratio a / b has Fieller's interval (Fieller 1954, "Some Problems in Interval Estimation"): all t for which
+  a - t * b is within 1.96 of its standard errors of 0. Where b is not clearly above 0 that is no interval,
+  and the row is suppressed;
+- a quantile q of a histogram has Woodruff's (1952): all x for which the noisy number below x is within 1.96
+  standard errors of q times the total. Noise can make the cumulated histogram fall: its running maximum is
+  used. In an open last bin a quantile is known to lie above the edge only: it is given as the edge.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from passersby.model.bins import Bin, Derived, Quantile, Ratio
+
+Floats = npt.NDArray[np.float64]
+
+Z95 = 1.96
+"""Half width of a 95% interval in standard errors."""
+
+
+class Interval(NamedTuple):
+    """Estimates with 95% intervals, shape (nodes, buckets); NaN where nothing can be said."""
+
+    estimate: Floats
+    low: Floats
+    high: Floats
+
+
+def derive(what: Derived, values: Floats, error: Floats, bins: Sequence[Bin]) -> Interval:
+    """Return a derived statistic of each node and bucket of time.
+
+    Args:
+        what: a ratio or a quantile.
+        values: released estimates, shape (nodes, buckets, bins), in units of the quantity.
+        error: standard error of each node's counted integers, shape (nodes,).
+        bins: as the measure defines them.
+
+    Raises:
+        KeyError: a ratio names a bin that is not there (a mistake in a measure).
+    """
+    if isinstance(what, Ratio):
+        return _ratio(what, values, error, bins)
+    return _quantile(what, values, error, bins)
+
+
+def _ratio(what: Ratio, values: Floats, error: Floats, bins: Sequence[Bin]) -> Interval:
+    place = {each.label: i for i, each in enumerate(bins)}
+    above, below = np.zeros(len(bins)), np.zeros(len(bins))
+    above[[place[label] for label in what.numerators]] = 1
+    below[[place[label] for label in what.denominators]] = 1
+    factors = np.array([each.factor for each in bins])
+    spread = (error**2)[:, None] * (factors**2)  # variance of each bin, shape (nodes, bins)
+    a, b = values @ above, values @ below
+    var_a, var_b, both = ((spread @ weight)[:, None] for weight in (above, below, above * below))
+    square = b**2 - Z95**2 * var_b
+    middle = a * b - Z95**2 * both
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = np.sqrt(middle**2 - square * (a**2 - Z95**2 * var_a))
+        known = (b > 0) & (square > 0)
+        found = (a / b, (middle - reach) / square, (middle + reach) / square)
+    return Interval(*(np.where(known, np.maximum(0, part), np.nan) for part in found))
+
+
+def _quantile(what: Quantile, values: Floats, error: Floats, bins: Sequence[Bin]) -> Interval:
+    count = values.shape[2]
+    total = values.sum(axis=2, keepdims=True)
+    below = np.concatenate([np.zeros_like(total), np.cumsum(values, axis=2)], axis=2)
+    steps = np.arange(count + 1)
+    # below_k - q * total is (1 - q) times the first k bins minus q times the others
+    deviation = error[:, None, None] * np.sqrt((1 - what.q) ** 2 * steps + what.q**2 * (count - steps))
+    edges = np.array([each.low for each in bins] + [bins[-1].high])
+    if math.isinf(edges[-1]):
+        edges[-1] = edges[-2]
+    excess = below - what.q * total
+    found = (_crossing(edges, excess + shift * Z95 * deviation) for shift in (0, 1, -1))
+    known = total[:, :, 0] > Z95 * error[:, None] * math.sqrt(count)
+    return Interval(*(np.where(known, part, np.nan) for part in found))
+
+
+def _crossing(edges: Floats, excess: Floats) -> Floats:
+    """Return where a cumulated excess (nodes, buckets, edges) first reaches 0, linear between edges."""
+    rising = np.maximum.accumulate(excess, axis=2)
+    reached = rising >= 0
+    last = np.where(reached.any(axis=2), reached.argmax(axis=2), len(edges) - 1)
+    first = np.maximum(last - 1, 0)
+    here, there = (np.take_along_axis(rising, i[:, :, None], axis=2)[:, :, 0] for i in (first, last))
+    step = there - here
+    share = np.where(step > 0, np.clip(-here / np.where(step > 0, step, 1), 0, 1), 0)
+    share = np.where(last == 0, 0, np.where(there < 0, 1, share))
+    where: Floats = edges[first] + share * (edges[last] - edges[first])
+    return where

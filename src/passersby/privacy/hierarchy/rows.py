@@ -1,0 +1,127 @@
+"""From estimates and variances to the rows of a release: intervals, derived statistics, suppression, flags.
+
+Rows partition the question's area: nodes at the asked resolution, and coarser ones that were not split.
+Intervals are estimate +- 1.96 standard errors: a discrete Gaussian of these scales is normal to any digit
+that is shown, and least squares is linear in it. `estimate` may be negative. `low` and `high` are released
+as max(0, .): counts are not negative by definition, so that this lowers no interval's coverage.
+
+Suppression is decided per node, pooled over the question's buckets and counted bins: where the pooled
+estimate is below the minimum, or narrower than its own 95% interval (3.92 standard errors), all of the
+node's rows lose their values. Decided row by row it would favour rows with lucky noise, and intervals of
+shown rows would cover 77-90% instead of 95%. A question with one number a node has nothing to pool: there,
+nodes near the threshold cover less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from passersby.model import schema
+from passersby.model.release import COARSE, LOW_PRECISION, SUPPRESSED
+from passersby.privacy.hierarchy import topdown
+from passersby.privacy.hierarchy.columns import Columns
+from passersby.privacy.hierarchy.derived import Z95, Interval, derive
+from passersby.privacy.hierarchy.tree import Nodes
+
+SMOOTH = pa.field("smooth", pa.int64())
+"""The optional last column: the smooth view, null where the row is suppressed."""
+
+_ORDER = "order"
+"""A column that keeps bins in their own order while rows are sorted; it is not released."""
+
+Floats = npt.NDArray[np.float64]
+Whole = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Estimates, variances, counts and, if asked for, smooth counts, by level."""
+
+    estimates: Sequence[Floats]
+    variances: Sequence[Floats]
+    counts: Sequence[Whole]
+    smooth: Sequence[Whole] | None = None
+
+
+def table(
+    seen: Views, levels: Sequence[topdown.Noisy], tree: Nodes, columns: Columns, minimum: float
+) -> pa.Table:
+    """Return the rows of all nodes that were not split, sorted by place and start, bins in their order."""
+    parts = [
+        _level(seen, depth, level, tree, columns, minimum)
+        for depth, level in enumerate(levels)
+        if not level.split.all()
+    ]
+    whole = pa.concat_tables(parts)
+    keys = [*schema.place_of(whole), "start", _ORDER]
+    return whole.sort_by([(key, "ascending") for key in keys]).drop_columns(_ORDER)
+
+
+def _level(
+    seen: Views, depth: int, level: topdown.Noisy, tree: Nodes, columns: Columns, minimum: float
+) -> pa.Table:
+    whole = ~level.split
+    coarse = depth < len(tree.sizes) - 1
+    estimates, error = seen.estimates[depth][whole], np.sqrt(seen.variances[depth][whole])
+    hidden = _hidden(estimates[:, columns.counted], error, minimum)
+    values = _values(estimates, error, columns)
+    lost = hidden[:, None, None] | np.isnan(values.estimate)
+    unsure = np.where(values.high - values.low > values.estimate, LOW_PRECISION, "")
+    flags = np.where(lost, SUPPRESSED, COARSE if coarse else unsure)
+    mask = lost.reshape(-1)
+    counts, uncounted = _counts(seen.counts[depth][whole], columns)
+    nodes, labels = int(whole.sum()), columns.labels
+    size = len(columns.starts) * len(labels)
+    place = tree.place(depth, level.nodes[whole])
+    found: dict[str, Any] = {name: np.repeat(where, size) for name, where in place.items()}
+    found["start"] = np.tile(np.repeat(columns.starts, len(labels)), nodes)
+    if columns.binned:
+        found["bin"] = pa.array(labels * (nodes * len(columns.starts)), pa.string())
+    found |= {
+        "estimate": pa.array(values.estimate.reshape(-1), mask=mask),
+        "low": pa.array(np.maximum(0, values.low).reshape(-1), mask=mask),
+        "high": pa.array(np.maximum(0, values.high).reshape(-1), mask=mask),
+        "count": pa.array(counts, mask=mask | uncounted),
+        "flag": pa.array(flags.reshape(-1).tolist(), pa.string()),
+    }
+    rows = pa.table(found, schema=schema.rows_of(tuple(place), binned=columns.binned))
+    if seen.smooth is not None:
+        rows = rows.append_column(SMOOTH, pa.array(seen.smooth[depth][whole].reshape(-1), mask=mask))
+    return rows.append_column(_ORDER, pa.array(np.tile(np.arange(size), nodes)))
+
+
+def _values(estimates: Floats, error: Floats, columns: Columns) -> Interval:
+    """Return values with intervals of bins and derived statistics, shape (nodes, buckets, labels)."""
+    cube = (len(estimates), len(columns.starts), len(columns.bins))
+    scaled = (estimates * columns.factors).reshape(cube)
+    reach = (Z95 * error[:, None] * columns.factors).reshape(cube)
+    own = Interval(scaled, scaled - reach, scaled + reach)
+    more = [derive(what, scaled, error, columns.bins) for what in columns.derived]
+    return Interval(
+        *(
+            np.concatenate([part, *(other[i][:, :, None] for other in more)], axis=2)
+            for i, part in enumerate(own)
+        )
+    )
+
+
+def _counts(counts: Whole, columns: Columns) -> tuple[Whole, npt.NDArray[np.bool_]]:
+    """Return the consistent view by row, and which rows have none: sums in parts, and what is derived."""
+    cube = counts.reshape(len(counts), len(columns.starts), len(columns.bins))
+    whole = np.pad(cube, ((0, 0), (0, 0), (0, len(columns.derived))))
+    uncounted = [each.factor != 1 for each in columns.bins] + [True] * len(columns.derived)
+    return whole.reshape(-1), np.tile(uncounted, len(counts) * len(columns.starts))
+
+
+def _hidden(estimate: Floats, error: Floats, minimum: float) -> npt.NDArray[np.bool_]:
+    """Tell which nodes are suppressed, from values pooled over the columns (independent noise)."""
+    pooled = estimate.sum(axis=1)
+    pooled_error = error * np.sqrt(estimate.shape[1])
+    hidden: npt.NDArray[np.bool_] = (pooled < minimum) | (pooled < 2 * Z95 * pooled_error)
+    return hidden
