@@ -21,7 +21,7 @@ from passersby.measures.base import Scope
 from passersby.measures.catalogue import CATALOGUE
 from passersby.model.cells import parent
 from passersby.model.period import HOUR, Period
-from passersby.model.schema import PINGS, PRESENCE, STAYS
+from passersby.model.schema import PINGS, PRESENCE, STAYS, TRIPS
 
 SPAN = Period.parse("2026-W20").span(7200)
 needs_spark = pytest.mark.skipif(
@@ -76,10 +76,12 @@ def _world(seed: int, folder: Path) -> dict[str, list[Path]]:
         "cell": roots,
         "pings": rng.integers(1, 9, size),
     }
-    columns["arrival"] = columns["t"]
-    columns["departure"] = columns["t"] + rng.integers(600, 4 * HOUR, size)
+    columns["origin"], columns["destination"] = roots, rng.permutation(roots)
     tables: dict[str, list[Path]] = {}
-    for name, schema in (("pings", PINGS), ("presence", PRESENCE), ("stays", STAYS)):
+    for name, schema in (("pings", PINGS), ("presence", PRESENCE), ("stays", STAYS), ("trips", TRIPS)):
+        ends = ("arrival", "departure") if name == "stays" else ("departure", "arrival")
+        columns[ends[0]] = columns["t"]
+        columns[ends[1]] = columns["t"] + rng.integers(600, 4 * HOUR, size)
         fill = rng.integers(0, 100, size)
         table = pa.table([pa.array(columns.get(f.name, fill), f.type) for f in schema], schema=schema)
         if name == "pings":
@@ -147,13 +149,16 @@ def test_engines_agree_on_statements(engines: tuple[Engine, Engine], tmp_path: P
 @pytest.mark.parametrize("name", sorted(CATALOGUE))
 def test_engines_agree_on_measures(engines: tuple[Engine, Engine], tmp_path: Path, name: str) -> None:
     world = _world(7, tmp_path)
-    tables = {table: world[table] for table in CATALOGUE[name].tables}
+    measure = CATALOGUE[name]
+    tables = {table: world[table] for table in measure.tables}
     filters = (("daypart", ("morning", "night")), ("weekday", ("fri", "mon", "sun")))
-    scope = Scope(SPAN, 7, "day", filters, 7200)
-    for resolution in (4, 7, 8):
-        sql = CATALOGUE[name].rows(scope, resolution)
+    asked = min(7, measure.finest)
+    every = "day" if "day" in measure.grains else measure.grains[0]
+    scope = Scope(SPAN, asked, every, filters if measure.filtered else (), 7200)
+    for resolution in (4, asked, min(8, measure.finest)):
+        sql = measure.rows(scope, resolution)
         cells = engines[0].query("SELECT DISTINCT cell FROM presence", world)["cell"].to_numpy()
-        from_scope = resolution if CATALOGUE[name].additive else scope.resolution
+        from_scope = resolution if measure.additive else scope.resolution
         area = pa.table({"cell": np.unique(parent(cells, from_scope, of=10))[::2]})
         duckdb, spark = (_rows(engine, sql, tables, area) for engine in engines)
         assert duckdb == spark

@@ -62,7 +62,10 @@ class Fix(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A phone that sends one ping an hour from a ring of cells; `start` is in hours from the first Monday."""
+    """A phone that sends one ping an hour from a ring of cells, `each` hours from each.
+
+    `start` is in hours from the first Monday.
+    """
 
     phone: int
     start: int
@@ -70,13 +73,14 @@ class Run(NamedTuple):
     second: int
     cells: tuple[int, ...]
     delivery: int
+    each: int = 1
 
     def fixes(self, offset: int) -> Iterator[Fix]:
         """Yield its pings; hours are local ones."""
         monday = Period.parse(PERIODS[0]).span(offset).start
         for i in range(self.hours):
             t = monday + (self.start + i) * HOUR + self.second
-            yield Fix(self.phone, t, self.cells[i % len(self.cells)], self.delivery)
+            yield Fix(self.phone, t, self.cells[i // self.each % len(self.cells)], self.delivery)
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def check(request: Request, config: Config) -> Checked:
     if len(request.case) > LONGEST_CASE or not request.case.isprintable():
         raise refusal("bad-case")
     checked = Checked(request, measure, _span(request.period, config.offset), _filters(request.filters))
-    if not checked.scope(config.offset).starts:
+    if (checked.filters and not measure.filtered) or not checked.scope(config.offset).starts:
         raise refusal("bad-filter")
     return checked
 

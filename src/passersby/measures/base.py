@@ -164,6 +164,7 @@ class Measure:
             made for sqrt(2) times the bound.
         clips: what the bound cuts, in words for the label; "" where no device can exceed it.
         finest: finest resolution at which it may be asked.
+        filtered: whether it takes filters; what looks at whole days or weeks does not.
         whole_periods: files of all days of the question's periods are read, and not of its own days only: a
             stay is filed by the day on which it began.
         contributions_a_row: about how many rows of SQL a row of the table becomes, for memory only.
@@ -186,6 +187,7 @@ class Measure:
     joint: bool = False
     clips: str = ""
     finest: int = 15
+    filtered: bool = True
     whole_periods: bool = False
     contributions_a_row: int = 1
 

@@ -87,7 +87,7 @@ GATE: dict[str, tuple[str, str]] = {
         "`passersby measures` shows the catalogue.",
     ),
     "bad-filter": (
-        "The filter is not on the closed list of filters.",
+        "The filter is not on the closed list of filters, or this measure takes none.",
         "Filters choose hours, weekdays and parts of the day; none chooses devices.",
     ),
     "bad-grain": (
