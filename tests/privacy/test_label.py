@@ -43,6 +43,7 @@ def facts(area: Area) -> Facts:
         sample="about 0.4% of residents; not adjusted",
         clips="",
         joint=False,
+        border="",
         sampler="opendp",
         shown_mass=0.97531,
     )

@@ -62,7 +62,7 @@ def test_costs_of_the_levels_add_up_exactly(area: Area, micro: int, resolution: 
 
 def test_events_name_each_level_and_cost_no_more_than_their_share(area: Area) -> None:
     events = _plan(area).events()
-    assert [event.what for event in events] == [f"presence level {r}" for r in (4, 5, 6, 7)]
+    assert [event.what for event in events] == [f"presence H3 resolution {r}" for r in (4, 5, 6, 7)]
     for event in events:
         cost = Fraction(event.sensitivity) ** 2 / (2 * Fraction(event.scale) ** 2)
         assert cost * MICRO <= event.micro_rho

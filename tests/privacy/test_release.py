@@ -319,7 +319,7 @@ def test_visitors_keep_each_levels_own_noisy_values(area: Area, root: int, seede
         )
     ]
     assert np.std(error) == pytest.approx(half[0], rel=0.25)
-    assert [event.what for event in found.events] == [f"visitors level {r}" for r in (4, 5, 6, 7)]
+    assert [event.what for event in found.events] == [f"visitors H3 resolution {r}" for r in (4, 5, 6, 7)]
 
 
 def test_visitors_without_noise_fit_their_own_hierarchy(area: Area, root: int, silent: Sampler) -> None:

@@ -14,6 +14,7 @@ from passersby.errors import BadRecord, EmptyArea, UsageError
 
 if TYPE_CHECKING:
     from passersby.model.place import Area
+    from passersby.model.zones import Zones
 
 release = typer.Typer(help="Stored answers and their labels.", no_args_is_help=True)
 app.add_typer(release, name="release", rich_help_panel="Questions")
@@ -55,6 +56,10 @@ def ask(
     area: Annotated[
         str, typer.Option(help="west,south,east,north, H3 cells, or a GeoJSON file; default: the licence's.")
     ] = "",
+    zones: Annotated[
+        Path | None, typer.Option(help="Named polygons instead of cells: .geojson, .parquet or .shp.")
+    ] = None,
+    zone_name: Annotated[str, typer.Option(help="Property or column with the zones' names.")] = "name",
     where: Annotated[
         list[str] | None, typer.Option("--filter", help="hour=7,8 · weekday=sat,sun · daypart=night")
     ] = None,
@@ -72,6 +77,8 @@ def ask(
     from passersby.gate.request import Request
     from passersby.render import export
 
+    if zones and area:
+        raise UsageError("Both --zones and --area are given.", "Give one of them: zones are their own area.")
     if out_file is not None:
         export.check_format(out_file)
     request = Request(
@@ -79,12 +86,13 @@ def ask(
         period=period,
         every=every,
         resolution=resolution,
-        area=_area(area, resolution),
+        area=None if zones else _area(area, resolution),
         epsilon=epsilon,
         licence=licence,
         purpose=purpose,
         case=case,
         filters=tuple(where or ()),
+        zones=_zones(zones, zone_name, measure) if zones else None,
     )
     with opened(folder) as d:
         actor = d.actor(key)
@@ -95,7 +103,7 @@ def ask(
         with step_names(quiet=as_json) as step:
             answer = d.ask(request, actor, now=now(), step=step)
         if out_file is not None:
-            export.write(answer.release.rows, out_file, d.config.offset)
+            export.write(answer.release.rows, out_file, d.config.offset, answer.release.question)
         view = views.answer(d, answer, out_file)
         emit(view, as_json=as_json, human=lambda: _show_answer(view))
 
@@ -132,7 +140,7 @@ def show_release(
         if png is not None:
             save(png, views.picture(d, found))
         if out_file is not None:
-            export.write(found.rows, out_file, d.config.offset)
+            export.write(found.rows, out_file, d.config.offset, found.question)
         view = views.release(d, found)
 
     def human() -> None:
@@ -212,6 +220,15 @@ def _area(text: str, resolution: int) -> Area | None:
     return parse_area(text, 15) if not document else parse_geojson(document, 15)
 
 
+def _zones(path: Path, name: str, measure: str) -> Zones:
+    from passersby.measures.catalogue import CATALOGUE
+    from passersby.model.zones import FINEST
+    from passersby.sources.zones import read_zones
+
+    finest = CATALOGUE[measure].finest if measure in CATALOGUE else FINEST
+    return read_zones(path, name, finest=min(FINEST, finest))
+
+
 def _bar(share: float, width: int = 24) -> str:
     full = round(share * width)
     return f"[cyan]{'█' * full}[/][dim]{'░' * (width - full)}[/] {share:.0%}"
@@ -230,7 +247,7 @@ def _show_plan(plan: dict[str, Any]) -> None:
     rows = [
         (
             row["resolution"],
-            row["edge_km"],
+            row["edge_km"] or "",
             f"{row['standard_error']:,.1f}",
             "unknown" if row["typical"] is None else f"{row['typical']:,.1f}",
             "unknown" if row["skill"] is None else f"{row['skill']:.0%}",

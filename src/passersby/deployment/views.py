@@ -25,6 +25,7 @@ from passersby.model.release import SUPPRESSED, Release
 from passersby.policy import licence as licences
 from passersby.privacy import answers
 from passersby.privacy.accounting import epsilon_for
+from passersby.privacy.hierarchy.zones import EACH
 from passersby.privacy.label import to_yaml
 from passersby.render import export
 from passersby.render.caption import Caption
@@ -50,8 +51,8 @@ def plan(d: Deployment, planned: Planned) -> dict[str, Any]:
         "cost": cost(d, question.cost, [period.name for period in question.periods]),
         "resolutions": [
             {
-                "resolution": w.resolution,
-                "edge_km": round(h3i.average_hexagon_edge_length(w.resolution, "km"), 1),
+                "resolution": "zones" if w.resolution == EACH else w.resolution,
+                "edge_km": None if w.resolution == EACH else _edge_km(w.resolution),
                 "standard_error": w.standard_error,
                 "typical": w.typical,
                 "skill": w.skill,
@@ -61,6 +62,10 @@ def plan(d: Deployment, planned: Planned) -> dict[str, Any]:
         "basis": _basis(devices, earlier),
         "sql": {str(resolution): text for resolution, text in running.sql(planned).items()},
     }
+
+
+def _edge_km(resolution: int) -> float:
+    return round(float(h3i.average_hexagon_edge_length(resolution, "km")), 1)
 
 
 def answer(d: Deployment, found: Answer, path: Path | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from passersby.gate.parts import Parts
 from passersby.gate.request import Checked, Request, check, require_closed, revision
 from passersby.keys.signed import Actor
 from passersby.measures.base import Measure, Scope
-from passersby.model.cells import resolution_of
+from passersby.model.cells import parent, resolution_of
 from passersby.model.cost import MechanismEvent, MicroRho
 from passersby.model.period import day_of
 from passersby.model.place import Area
@@ -80,7 +80,7 @@ def plan(parts: Parts, request: Request, actor: Actor, *, now: int) -> Planned:
         grant = _licence(session, request.licence)
         if grant is None:
             raise refusal("unknown-licence")
-        area = _area(request, grant)
+        area = _zoned(checked) if request.zones else _area(request, grant)
         policy_sha256 = _decide(parts, session, checked, (grant, area), actor, now=now)
         require_closed(checked.span, parts.config, now)
         if checked.measure.joint:
@@ -149,6 +149,21 @@ def _area(request: Request, grant: Grant) -> Area:
         small = request.area is not None and request.area.finest > grant.licence.resolution
         raise refusal("area-too-small" if small else "bad-area") from None
     return area
+
+
+def _zoned(checked: Checked) -> Area:
+    """Return the cells of `--resolution` that hold all zones: what policy compares with the licence.
+
+    Raises:
+        Refusal: the measure cannot be given for zones, or a zone is smaller than such a cell.
+    """
+    zones, resolution = checked.request.zones, checked.request.resolution
+    if zones is None or checked.measure.kind != "additive" or zones.resolution > checked.measure.finest:
+        raise refusal("bad-zones")
+    if resolution > zones.resolution or zones.least_cells() < 7 ** (zones.resolution - resolution):
+        raise refusal("area-too-small")
+    flat = np.array([cell for own in zones.cells for cell in own], dtype=np.int64)
+    return Area.from_cells(np.unique(parent(flat, resolution, of=zones.resolution)))
 
 
 def _whole(cells: tuple[int, ...], resolution: int) -> Area:
@@ -221,21 +236,22 @@ def _question(parts: Parts, checked: Checked, area: Area, now: int) -> Question:
         measure=checked.measure.name,
         definition=checked.measure.version,
         span=checked.span,
-        area=Area.from_cells(area.at(request.resolution)),
-        resolution=request.resolution,
+        area=request.zones.area if request.zones else Area.from_cells(area.at(request.resolution)),
+        resolution=checked.resolution,
         every=request.every,
         filters=checked.filters,
         cost=cost,
         mechanism=MECHANISM,
         revisions=tuple(revision(p, config, now) for p in checked.span.periods(config.offset)),
         offset=config.offset,
+        zones=request.zones,
     )
 
 
 def _levels(measure: Measure, scope: Scope, question: Question) -> Plan:
     try:
         return make_plan(
-            question.area,
+            question.ground,
             measure=measure.name,
             resolution=question.resolution,
             buckets=measure.columns(scope),

@@ -13,6 +13,7 @@ from passersby.gate.parts import Parts
 from passersby.gate.planning import Planned
 from passersby.model.cost import MicroRho
 from passersby.model.period import day_name, day_of
+from passersby.model.question import Question
 from passersby.model.release import Release
 from passersby.privacy import answers
 from passersby.privacy.accounting import epsilon_for, micro_rho_for
@@ -93,7 +94,7 @@ def _facts(parts: Parts, planned: Planned, measured: Measured, now: int) -> Fact
     periods = tuple(period.name for period in question.periods)
     first, last = (day_name(day_of(t, config.offset)) for t in (question.span.start, question.span.end - 1))
     return Facts(
-        name=f"{measure.name} every {question.every}, {first} to {last}, H3 resolution {question.resolution}",
+        name=f"{measure.name} every {question.every}, {first} to {last}, {_where(question)}",
         curators=(config.name,),
         purpose=f"{planned.request.purpose} under licence {planned.licence.id} of {planned.licence.holder}",
         region=f"{question.area.size_km2():,.0f} km2 in {len(question.area.compacted):,} compacted H3 cells",
@@ -109,9 +110,30 @@ def _facts(parts: Parts, planned: Planned, measured: Measured, now: int) -> Fact
         sample=_sample(parts),
         clips=measure.clips,
         joint=measure.joint and len(periods) > 1,
+        border=_border(question),
         sampler=measured.sampler,
         shown_mass=measured.shown_mass,
         filters="; ".join(f"{name} {', '.join(values)}" for name, values in question.filters),
+    )
+
+
+def _where(question: Question) -> str:
+    if question.zones is None:
+        return f"H3 resolution {question.resolution}"
+    return f"{len(question.zones):,} zones in cells of H3 resolution {question.resolution}"
+
+
+def _border(question: Question) -> str:
+    """Say what zones lose at their borders: public, from their outlines alone."""
+    zones = question.zones
+    if zones is None:
+        return ""
+    shares = sorted(zones.border)
+    middle, largest = shares[len(shares) // 2], shares[-1]
+    return (
+        f"Zones are held in cells of H3 resolution {zones.resolution}, each in the zone of its centre. A "
+        f"zone's border crosses {middle:.0%} of its cells (median; largest {largest:.0%}): devices there may "
+        "count in the zone next to theirs."
     )
 
 

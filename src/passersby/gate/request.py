@@ -17,6 +17,7 @@ from passersby.model.cells import COARSEST
 from passersby.model.period import DAY, HOUR, Period, Span, parse_span
 from passersby.model.place import Area
 from passersby.model.question import FILTERS, GRAINS
+from passersby.model.zones import Zones
 from passersby.policy.refusals import refusal
 
 DEVICE_WORDS = frozenset(
@@ -37,7 +38,11 @@ LONGEST_CASE = 200
 
 @dataclass(frozen=True)
 class Request:
-    """What a caller wrote. `area` is None for the whole area of the licence."""
+    """What a caller wrote.
+
+    `area` is None for the whole area of the licence. With `zones`, no zone may be smaller than a cell of
+    `resolution`; the cells that the zones are held in may be finer.
+    """
 
     measure: str
     period: str
@@ -49,6 +54,7 @@ class Request:
     purpose: str
     case: str
     filters: tuple[str, ...] = ()
+    zones: Zones | None = None
 
 
 @dataclass(frozen=True)
@@ -60,9 +66,14 @@ class Checked:
     span: Span
     filters: tuple[tuple[str, tuple[str, ...]], ...]
 
+    @property
+    def resolution(self) -> int:
+        """Resolution of the cells that are counted: as asked for, or those that zones are held in."""
+        return self.request.zones.resolution if self.request.zones else self.request.resolution
+
     def scope(self, offset: int) -> Scope:
         """Return what the measure's SQL depends on."""
-        return Scope(self.span, self.request.resolution, self.request.every, self.filters, offset)
+        return Scope(self.span, self.resolution, self.request.every, self.filters, offset)
 
 
 def check(request: Request, config: Config) -> Checked:

@@ -77,7 +77,7 @@ def measure(planned: Planned, counts: Counts, sampler: Sampler, minimum_devices:
     if own.additive:
         return release_additive(
             counts[question.resolution],
-            area=question.area,
+            area=question.ground,
             columns=columns,
             plan=planned.plan,
             sampler=sampler,

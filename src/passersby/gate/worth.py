@@ -18,12 +18,14 @@ from passersby.gate.planning import Planned
 from passersby.model.cells import parent, resolution_of
 from passersby.model.place import Area
 from passersby.model.release import Release
+from passersby.model.zones import Zones
 from passersby.privacy.hierarchy.plan import make_plan
+from passersby.privacy.hierarchy.zones import EACH
 
 
 @dataclass(frozen=True)
 class Worth:
-    """What one resolution would be worth at the question's cost.
+    """What one resolution would be worth at the question's cost; `EACH` stands for the question's zones.
 
     `standard_error` and `typical` (root mean square of the counts) are in units of the measure for one
     cell and bucket; `typical` and `skill` are None where nothing public says how large counts are.
@@ -44,6 +46,8 @@ def of(planned: Planned, *, finest: int, devices: int | None, earlier: Release |
         devices: size of the panel that the suppliers' contracts declare, None where they do not.
         earlier: a release of the same measure and grain, if there is one.
     """
+    if planned.question.zones is not None:
+        return [_of_zones(planned, planned.question.zones, devices)]
     found = []
     for resolution in range(4, finest + 1):
         error = _error(planned, resolution)
@@ -52,6 +56,18 @@ def of(planned: Planned, *, finest: int, devices: int | None, earlier: Release |
             skill = None if not typical else 1 - error / typical
             found.append(Worth(resolution, error, typical, skill))
     return found
+
+
+def _of_zones(planned: Planned, zones: Zones, devices: int | None) -> Worth:
+    """Return the worth of the question's zones; typical counts are sums over the cells of each zone."""
+    error = planned.plan.levels[-1].error
+    if devices is None or planned.measure.bins:
+        return Worth(EACH, error, None, None)
+    expected = prior.expected_counts(zones.area, zones.resolution, devices) * prior.OBSERVED_SHARE
+    zone, _ = zones.find(zones.area.at(zones.resolution))
+    counts = np.bincount(zone, weights=expected, minlength=len(zones)) * planned.scope.bucket_hours
+    typical = float(np.sqrt(np.mean(counts**2)))
+    return Worth(EACH, error, typical, 1 - error / typical if typical else None)
 
 
 def _error(planned: Planned, resolution: int) -> float | None:

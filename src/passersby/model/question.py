@@ -15,6 +15,7 @@ import rfc8785
 from passersby.model.cost import MicroRho
 from passersby.model.period import DAY, HOUR, WEEK, Period, Span
 from passersby.model.place import Area
+from passersby.model.zones import Zones
 
 WHOLE = "whole"
 """The grain of an answer with one bucket for all of the question's span."""
@@ -35,7 +36,8 @@ class Question:
     """Measure, definition version, span, area, resolution, grain, filters and cost.
 
     `filters` holds (name, sorted values) pairs sorted by name. `revisions` holds the data revision that
-    each of its periods is read from.
+    each of its periods is read from. With `zones`, `area` is all of them together and `resolution` that
+    of the cells that they are held in.
     """
 
     measure: str
@@ -49,6 +51,12 @@ class Question:
     mechanism: str
     revisions: tuple[int, ...]
     offset: int
+    zones: Zones | None = None
+
+    @property
+    def ground(self) -> Area | Zones:
+        """What it is answered on: its zones, or the cells of its area."""
+        return self.zones or self.area
 
     @property
     def periods(self) -> tuple[Period, ...]:
@@ -57,7 +65,9 @@ class Question:
 
     def canonical(self) -> dict[str, Any]:
         """Return the JSON object whose RFC 8785 form is hashed."""
+        zones = {} if self.zones is None else {"zones": self.zones.canonical()}
         return {
+            **zones,
             "measure": self.measure,
             "definition": self.definition,
             "from": self.span.start,

@@ -62,15 +62,18 @@ PLACE = ("cell",)
 PAIR = ("origin", "destination")
 """The same for measures of movements between two cells."""
 
+ZONE = ("zone",)
+"""The same where zones were asked for: their names."""
+
 
 def rows_of(place: tuple[str, ...], *, binned: bool) -> pa.Schema:
-    """Return the schema of a release's rows: `place` is `PLACE` or `PAIR`; `bin` holds the label of a bin.
+    """Return the schema of a release's rows: `place` is `PLACE`, `PAIR` or `ZONE`; `bin` has a bin's label.
 
     `flag` is "", "low_precision", "suppressed" or "coarse" (see `model.release`).
     """
     return pa.schema(
         [
-            *(pa.field(name, pa.int64(), nullable=False) for name in place),
+            *(pa.field(name, pa.string() if place == ZONE else pa.int64(), nullable=False) for name in place),
             pa.field("start", pa.int64(), nullable=False),  # first instant of the grain, epoch s
             *([pa.field("bin", pa.string(), nullable=False)] if binned else []),
             pa.field("estimate", pa.float64()),
@@ -84,11 +87,13 @@ def rows_of(place: tuple[str, ...], *, binned: bool) -> pa.Schema:
 
 def place_of(rows: pa.Table) -> tuple[str, ...]:
     """Return the columns of a release's rows that say where they lie."""
-    return PAIR if PAIR[0] in rows.schema.names else PLACE
+    return next(place for place in (PAIR, ZONE, PLACE) if place[0] in rows.schema.names)
 
 
 ROWS = rows_of(PLACE, binned=False)
 """Rows of a release of one number for each cell and bucket of time."""
 
-ROW_SCHEMAS = tuple(rows_of(place, binned=binned) for place in (PLACE, PAIR) for binned in (False, True))
+ROW_SCHEMAS = tuple(
+    rows_of(place, binned=binned) for place in (PLACE, PAIR, ZONE) for binned in (False, True)
+)
 """Every schema that rows of a release may have."""

@@ -51,8 +51,8 @@ DECISION: dict[str, tuple[str, str]] = {
         "Ask a smaller area; `passersby licence list` shows the licensed one.",
     ),
     "area-too-small": (
-        "The area is smaller than one cell of the licence's finest resolution.",
-        "Ask a larger area.",
+        "The area, or a zone, is smaller than one cell of `--resolution` or of the licence's finest one.",
+        "Ask a larger area, join small zones, or ask with a finer `--resolution`.",
     ),
     "resolution-too-fine": (
         "The resolution is finer than the licence, the measure or this deployment allows.",
@@ -105,6 +105,10 @@ GATE: dict[str, tuple[str, str]] = {
     "bad-area": (
         "The area cannot be given at this resolution.",
         "It must hold one whole cell of `--resolution` at least, and 2,000,000 at most; ask for another.",
+    ),
+    "bad-zones": (
+        "This measure cannot be given for these zones.",
+        "Zones are for measures whose cells add up (`passersby measures`); ask for cells instead.",
     ),
     "question-too-large": (
         "The question has more cells and buckets of time than can be answered at once.",

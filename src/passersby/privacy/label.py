@@ -19,7 +19,7 @@ import yaml
 from passersby.errors import BadRecord
 from passersby.model.cost import MicroRho
 from passersby.privacy.accounting import PERIODS, composed
-from passersby.privacy.hierarchy.plan import Plan
+from passersby.privacy.hierarchy.plan import Plan, level_name
 from passersby.privacy.noise import UNIT, implementation
 
 Label = dict[str, Any]
@@ -111,6 +111,7 @@ class Facts:
         sample: how the devices relate to the population, in words.
         clips: what the bound cuts of a device's contribution, in words; "" if no device can exceed it.
         joint: whether it joins what a device did in different periods.
+        border: what is lost at the borders of zones, in words; "" for cells.
         filters: the question's filters, in words; empty for none.
         sampler: name of what drew the noise.
         shown_mass: share of the released total that lies in shown rows, from noisy values.
@@ -133,6 +134,7 @@ class Facts:
     sample: str
     clips: str
     joint: bool
+    border: str
     sampler: str
     shown_mass: float
     filters: str = ""
@@ -170,7 +172,7 @@ def build(facts: Facts) -> Label:
         "how many of them it took, and when each step was named to the asker, may still depend on the data "
         "and is not covered by the guarantee",
         "views": dict(VIEWS),
-        "limits": list(LIMITS),
+        "limits": [*LIMITS, *([facts.border] if facts.border else [])],
     }
     validate(label)
     return label
@@ -277,7 +279,7 @@ def _accounting(facts: Facts) -> Label:
 def _implementation(facts: Facts) -> Label:
     levels = [
         {
-            "mechanism": f"discrete Gaussian, {facts.plan.measure} at H3 resolution {level.resolution}",
+            "mechanism": f"discrete Gaussian, {facts.plan.measure} at {level_name(level.resolution)}",
             "standard_deviation": level.scale / UNIT,
             "micro_rho": level.cost.value,
             "drawn_by": f"{facts.sampler}: {implementation()}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,17 @@ from shapely.geometry import mapping
 from passersby.errors import DiskFull, OperationError, UsageError
 from passersby.model.cells import to_text
 from passersby.model.period import instant_text
-from passersby.model.schema import PAIR, place_of
-from passersby.render.shapes import cell_shape, pair_shape
+from passersby.model.schema import PAIR, PLACE, ZONE, place_of
+from passersby.render.shapes import cell_shape, pair_shape, zone_shape
 
-_Key = tuple[int, ...]
+_Key = tuple[Any, ...]
+Writer = Callable[[pa.Table, Path, int, Mapping[str, Any]], None]
 
 
-def write(rows: pa.Table, path: Path, offset: int) -> None:
+def write(rows: pa.Table, path: Path, offset: int, question: Mapping[str, Any] | None = None) -> None:
     """Write `rows` (one of `model.schema.ROW_SCHEMAS`) to `path`, whose ending chooses the format.
+
+    `question` is the canonical question, which holds the cells of its zones: the shapes of rows by zone.
 
     Raises:
         UsageError: the ending is none of .parquet, .csv, .geojson.
@@ -36,7 +39,7 @@ def write(rows: pa.Table, path: Path, offset: int) -> None:
     writer = check_format(path)
     part = path.with_name(f".{path.name}.part")
     try:
-        writer(rows, part, offset)
+        writer(rows, part, offset, question or {})
         part.replace(path)
     except OSError as error:
         if error.errno == errno.ENOSPC:
@@ -51,7 +54,7 @@ def write(rows: pa.Table, path: Path, offset: int) -> None:
         part.unlink(missing_ok=True)
 
 
-def check_format(path: Path) -> Callable[[pa.Table, Path, int], None]:
+def check_format(path: Path) -> Writer:
     """Return the writer for the ending of `path`: a question is paid for only if its answer can be written.
 
     Raises:
@@ -76,7 +79,9 @@ def records(rows: pa.Table, offset: int) -> list[dict[str, Any]]:
 
 def _named(rows: pa.Table, offset: int) -> pa.Table:
     """Return the rows with cells by name and starts as ISO 8601."""
-    words = dict.fromkeys(place_of(rows), to_text) | {"start": partial(instant_text, offset=offset)}
+    words: dict[str, Callable[[Any], str]] = {"start": partial(instant_text, offset=offset)}
+    if place_of(rows) != ZONE:
+        words |= dict.fromkeys(place_of(rows), to_text)
     for name, text in words.items():
         values = rows[name].to_pylist()
         known = {value: text(value) for value in set(values)}
@@ -84,15 +89,22 @@ def _named(rows: pa.Table, offset: int) -> pa.Table:
     return rows
 
 
-def _shapes(rows: pa.Table, form: Callable[[Any], Any]) -> list[Any]:
-    """Return the shape of each row in some form: a cell's outline, or the line from origin to destination."""
-    keys: list[_Key] = list(zip(*(rows[name].to_pylist() for name in place_of(rows)), strict=True))
-    known = {key: form(cell_shape(*key) if len(key) == 1 else pair_shape(*key)) for key in set(keys)}
+def _shapes(rows: pa.Table, form: Callable[[Any], Any], question: Mapping[str, Any]) -> list[Any]:
+    """Return the shape of each row in some form: outline of a cell or zone, or line from cell to cell."""
+    place = place_of(rows)
+    shapes: dict[tuple[str, ...], Callable[..., Any]] = {
+        PLACE: cell_shape,
+        PAIR: pair_shape,
+        ZONE: lambda name: zone_shape(question["zones"], question["resolution"], name),
+    }
+    shape = shapes[place]
+    keys: list[_Key] = list(zip(*(rows[name].to_pylist() for name in place), strict=True))
+    known = {key: form(shape(*key)) for key in set(keys)}
     return [known[key] for key in keys]
 
 
-def _parquet(rows: pa.Table, path: Path, offset: int) -> None:
-    geometry = pa.array(_shapes(rows, shapely.to_wkb), pa.binary())
+def _parquet(rows: pa.Table, path: Path, offset: int, question: Mapping[str, Any]) -> None:
+    geometry = pa.array(_shapes(rows, shapely.to_wkb, question), pa.binary())
     start = rows["start"].cast(pa.timestamp("s")).cast(pa.timestamp("ms", tz="UTC"))
     table = _named(rows, offset)
     table = table.set_column(table.schema.get_field_index("start"), "start", start)
@@ -109,13 +121,14 @@ def _geo(rows: pa.Table) -> dict[str, Any]:
     return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
 
 
-def _csv(rows: pa.Table, path: Path, offset: int) -> None:
-    pacsv.write_csv(_named(rows, offset), path, pacsv.WriteOptions(quoting_style="none"))
+def _csv(rows: pa.Table, path: Path, offset: int, _question: Mapping[str, Any]) -> None:
+    quoting = "needed" if place_of(rows) == ZONE else "none"
+    pacsv.write_csv(_named(rows, offset), path, pacsv.WriteOptions(quoting_style=quoting))
 
 
-def _geojson(rows: pa.Table, path: Path, offset: int) -> None:
+def _geojson(rows: pa.Table, path: Path, offset: int, question: Mapping[str, Any]) -> None:
     features = [
         {"type": "Feature", "geometry": shape, "properties": record}
-        for shape, record in zip(_shapes(rows, mapping), records(rows, offset), strict=True)
+        for shape, record in zip(_shapes(rows, mapping, question), records(rows, offset), strict=True)
     ]
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")

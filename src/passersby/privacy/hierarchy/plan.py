@@ -15,14 +15,18 @@ from typing import Literal
 from passersby.errors import UsageError
 from passersby.model.cost import MechanismEvent, MicroRho
 from passersby.model.place import Area
+from passersby.model.zones import Zones
 from passersby.privacy import noise
-from passersby.privacy.hierarchy import gls, tree
+from passersby.privacy.hierarchy import gls, tree, zones
 from passersby.privacy.hierarchy.pairs import PairTree
 
 Kind = Literal["additive", "levels", "pairs"]
 """What keys and levels are. `additive`: cells whose children add up to their parent, so that all levels are
 estimated together. `levels`: cells whose children do not; each level stands alone. `pairs`: pairs of cells,
 each level alone."""
+
+Ground = Area | Zones
+"""What a question is answered on: the cells of an area, or zones."""
 
 KEY_CAP = 700_000
 """Most keys (cells times buckets) that one question measures: about ten seconds of noise on one core."""
@@ -33,7 +37,7 @@ class Level:
     """One resolution of a plan.
 
     Args:
-        resolution: H3 resolution.
+        resolution: H3 resolution, or a level of zones (`hierarchy.zones`).
         cells: number of public cells or pairs, of which the measured ones are a part.
         cost: its part of the question's cost.
         scale: of the noise, in thousandths.
@@ -78,7 +82,7 @@ class Plan:
         """Sum of the levels' costs: exactly the question's."""
         return MicroRho(sum(level.cost.value for level in self.levels))
 
-    def tree(self, area: Area) -> tree.Nodes:
+    def tree(self, area: Ground) -> tree.Nodes:
         """Return the public tree over `area` whose levels are this plan's.
 
         Raises:
@@ -99,13 +103,20 @@ class Plan:
         """
         bound = noise.sensitivity(self.squared_bound)
         return [
-            noise.event(level.scale, bound, level.cost, f"{self.measure} level {level.resolution}")
+            noise.event(level.scale, bound, level.cost, f"{self.measure} {level_name(level.resolution)}")
             for level in self.levels
         ]
 
 
+def level_name(resolution: int) -> str:
+    """Return the words for a level: a resolution of H3, or one of the levels of zones."""
+    return {zones.UNION: "all zones together", zones.EACH: "each zone"}.get(
+        resolution, f"H3 resolution {resolution}"
+    )
+
+
 def make_plan(
-    area: Area,
+    area: Ground,
     *,
     measure: str,
     resolution: int,
@@ -118,7 +129,7 @@ def make_plan(
     """Return the plan of a question.
 
     Args:
-        area: the question's area.
+        area: the question's area, or its zones.
         measure: name of what is counted.
         resolution: resolution asked for.
         buckets: number of values of a cell: buckets of time, times bins.
@@ -167,8 +178,15 @@ def expected_error(plan: Plan) -> dict[int, float]:
     return {level.resolution: level.error for level in plan.levels}
 
 
-def _build(area: Area, resolution: int, key_cap: int, buckets: int, kind: Kind) -> tree.Nodes:
+def _build(area: Ground, resolution: int, key_cap: int, buckets: int, kind: Kind) -> tree.Nodes:
     """Return the tree over `area`, with so few roots that half of the keys are left to finer levels."""
+    if isinstance(area, Zones):
+        if kind != "additive" or (len(area) + 1) * buckets > key_cap:
+            raise UsageError(
+                "This cannot be measured for so many zones, or not for zones at all.",
+                "Ask for fewer zones or buckets of time, or for cells.",
+            )
+        return zones.build(area)
     roots = key_cap // (2 * max(1, buckets))
     if kind == "pairs":
         return PairTree(tree.build(area, resolution, most_roots=math.isqrt(roots)))

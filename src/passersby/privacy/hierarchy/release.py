@@ -12,11 +12,10 @@ import pyarrow.compute as pc
 
 from passersby.errors import UsageError
 from passersby.model.cost import MechanismEvent
-from passersby.model.place import Area
 from passersby.privacy.hierarchy import gls, rows, topdown, views
 from passersby.privacy.hierarchy.columns import Columns
 from passersby.privacy.hierarchy.counts import AdditiveCounts, Counts, LevelCounts
-from passersby.privacy.hierarchy.plan import Plan
+from passersby.privacy.hierarchy.plan import Ground, Plan
 from passersby.privacy.hierarchy.tree import Nodes, Tree
 from passersby.privacy.noise import UNIT, Sampler
 
@@ -46,7 +45,7 @@ class Measured:
 def release_additive(
     leaf: pa.Table,
     *,
-    area: Area,
+    area: Ground,
     columns: Columns,
     plan: Plan,
     sampler: Sampler,
@@ -59,7 +58,7 @@ def release_additive(
     Args:
         leaf: (cell at the plan's finest resolution, start, perhaps bin, count in thousandths), from
             `bound.additive_sql`.
-        area: the question's area, that the plan was made for.
+        area: the question's area or zones, that the plan was made for.
         columns: buckets of time and bins of each node.
         plan: what to spend on each level.
         sampler: adds the noise.
@@ -91,7 +90,7 @@ def release_additive(
 def release_levels(
     per_level: Mapping[int, pa.Table],
     *,
-    area: Area,
+    area: Ground,
     columns: Columns,
     plan: Plan,
     sampler: Sampler,
@@ -139,7 +138,7 @@ def release_levels(
 def counts_for(
     given: pa.Table | Mapping[int, pa.Table],
     *,
-    area: Area,
+    area: Ground,
     columns: Columns,
     plan: Plan,
 ) -> tuple[Counts, Nodes]:
@@ -152,7 +151,7 @@ def counts_for(
     return AdditiveCounts(given, tree, columns), tree
 
 
-def _tree(plan: Plan, area: Area, columns: Columns) -> Nodes:
+def _tree(plan: Plan, area: Ground, columns: Columns) -> Nodes:
     if len(columns) != plan.buckets or np.any(np.diff(columns.starts) <= 0):
         raise UsageError("The plan was made for other buckets of time.", "Plan the question again.")
     return plan.tree(area)

@@ -7,7 +7,7 @@ Containment is H3's, by index (`model.cells`), so that children partition their 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,8 @@ from passersby.model.cells import COARSEST, Cells, parent
 from passersby.model.place import Area
 from passersby.privacy.hierarchy.columns import Index, find
 
-Place = dict[str, Cells]
-"""Columns that say where nodes lie: `cell`, or `origin` and `destination`."""
+Place = dict[str, npt.NDArray[Any]]
+"""Columns that say where nodes lie: `cell`, `origin` and `destination`, or names in `zone`."""
 
 
 class Nodes(Protocol):

@@ -1,0 +1,119 @@
+"""Questions on zones: measured as zones, adding up to their union, refused where they cannot be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import shapely
+from shapely.geometry import box
+
+import worlds
+from passersby.gate import running
+from passersby.model.schema import ZONE, rows_of
+from passersby.model.zones import Zones
+from passersby.privacy.hierarchy.columns import Columns
+from passersby.privacy.hierarchy.counts import prenoise
+from passersby.privacy.hierarchy.release import counts_for
+from passersby.render import export
+
+CANTONS = {
+    "west": box(6.0, 46.0, 7.5, 47.6),
+    "middle": box(7.5, 46.0, 8.5, 47.6),
+    "east": box(8.5, 46, 10, 47.6),
+}
+
+
+@pytest.fixture(scope="module")
+def zones() -> Zones:
+    return Zones.from_shapes(CANTONS, finest=8)
+
+
+def _exact(full: worlds.Asker, zones: Zones, **changed: Any) -> dict[int, Any]:
+    planned = full.d.gate.plan(
+        full.request(zones=zones, area=None, **changed), full.actor(), now=worlds.now()
+    )
+    counts = running.run(full.d.engine, full.d.lake, planned, now=worlds.now(), renew=worlds.now)
+    columns = Columns(np.array(planned.scope.starts, dtype=np.int64))
+    found, tree = counts_for(
+        counts[planned.question.resolution], area=planned.question.ground, columns=columns, plan=planned.plan
+    )
+    return prenoise(found, tree, planned.plan)
+
+
+def test_rows_are_zones_with_their_names(full: worlds.Asker, zones: Zones) -> None:
+    release = full.ask(zones=zones, area=None, resolution=5, every="day").release
+    assert release.rows.schema.equals(rows_of(ZONE, binned=False))
+    assert set(release.rows["zone"].to_pylist()) == set(CANTONS)
+    assert release.question["zones"] == zones.canonical()
+    assert "3 zones" in release.label["name"]
+    assert any("border crosses" in limit for limit in release.label["limits"])
+    mechanisms = [each["mechanism"] for each in release.label["implementation"]["mechanisms"]]
+    assert [text.rpartition(" at ")[2] for text in mechanisms] == ["all zones together", "each zone"]
+
+
+def test_zones_add_up_to_their_union_and_to_their_cells(full: worlds.Asker, zones: Zones) -> None:
+    union, each = _exact(full, zones, resolution=5, every="day").values()
+    np.testing.assert_array_equal(each.sum(axis=0), union[0])
+    assert each.sum() > 0
+    # the same counted cell by cell
+    one = Zones.from_shapes({"east": CANTONS["east"]}, finest=8)
+    (alone,) = _exact(full, one, resolution=5, every="day").values()
+    np.testing.assert_array_equal(alone[0], each[zones.names.index("east")])
+
+
+def test_estimates_are_those_of_the_zones(full: worlds.Asker, zones: Zones) -> None:
+    rows = full.ask(zones=zones, area=None, resolution=5, every="day", epsilon=0.9).release.rows
+    _, each = _exact(full, zones, resolution=5, every="day").values()
+    shown = [row for row in rows.to_pylist() if row["estimate"] is not None]
+    days = sorted({row["start"] for row in rows.to_pylist()})
+    assert len(shown) >= len(days)
+    for row in shown:
+        truth = each[zones.names.index(row["zone"]), days.index(row["start"])] / 1000
+        error = (row["high"] - row["estimate"]) / 1.96
+        assert abs(row["estimate"] - truth) < 5 * error
+
+
+def test_the_same_zones_in_another_order_are_the_same_question(full: worlds.Asker, zones: Zones) -> None:
+    first = full.ask(zones=zones, area=None, resolution=5, every="day")
+    again = Zones.from_shapes(dict(reversed(CANTONS.items())), finest=8)
+    assert not full.ask(zones=again, area=None, resolution=5, every="day").new
+    assert first.new
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"measure": "visitors", "every": "day"}, "bad-zones"),
+        ({"zones": {"small": box(8.5, 47.3, 8.52, 47.32)}, "resolution": 5}, "area-too-small"),
+        ({"zones": {"far": box(20.0, 46.0, 21.0, 47.0)}}, "area-outside-licence"),
+    ],
+)
+def test_refused(full: worlds.Asker, zones: Zones, changed: dict[str, Any], code: str) -> None:
+    given = changed.get("zones")
+    asked = Zones.from_shapes(given, finest=8) if given else zones
+    refused = full.refused(**{"resolution": 5, "every": "day", "area": None, **changed, "zones": asked})
+    assert refused.code == code
+
+
+def test_a_refusal_is_the_same_without_data(full: worlds.Asker, empty: worlds.Asker, zones: Zones) -> None:
+    both = [who.refused(zones=zones, area=None, measure="visitors") for who in (full, empty)]
+    assert str(both[0]) == str(both[1])
+
+
+def test_written_as_geometry(full: worlds.Asker, zones: Zones, tmp_path: Path) -> None:
+    release = full.ask(zones=zones, area=None, resolution=5, every="week").release
+    for name in ("z.csv", "z.geojson", "z.parquet"):
+        export.write(release.rows, tmp_path / name, 0, release.question)
+    features = json.loads((tmp_path / "z.geojson").read_text())["features"]
+    for feature in features:
+        outline = shapely.geometry.shape(feature["geometry"])
+        truth = CANTONS[feature["properties"]["zone"]]
+        assert outline.symmetric_difference(truth).area < 0.02 * truth.area
+    table = pq.read_table(tmp_path / "z.parquet")
+    assert shapely.from_wkb(table["geometry"][0].as_py()).area > 1
+    assert (tmp_path / "z.csv").read_text().splitlines()[0].startswith('"zone","start"')
