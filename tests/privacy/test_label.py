@@ -152,6 +152,12 @@ def test_clipping_is_said(facts: Facts) -> None:
     assert "nothing is clipped" not in text
 
 
+def test_periods_that_are_counted_together_are_said(facts: Facts) -> None:
+    text = build(dataclasses.replace(facts, sharing=4))["contribution_bound"]
+    assert "at most 42; 4 periods are counted together, with noise for 168" in text
+    assert "nothing is clipped" in text
+
+
 def test_filters_are_said(facts: Facts) -> None:
     label = build(dataclasses.replace(facts, filters="weekday=sat,sun"))
     assert "weekday=sat,sun" in label["dp_variant"]["data_domain"]

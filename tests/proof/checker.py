@@ -73,22 +73,25 @@ def _whole(whole: Vectors, tree: Nodes, asked: Planned, fixes: Sequence[Fix], *,
 
 
 def _apart(whole: Vectors, less: Vectors, asked: Planned, period: Period | None) -> set[str]:
-    """Compare two neighbours: each period's part of each level, in exact integers.
+    """Compare two neighbours, in exact integers: each period's part of each level.
 
-    What a joint measure counts belongs to all of the question's periods: it is compared as a whole, and only
-    with worlds that lack one period of a phone, or a phone that is in one period alone.
+    What a joint measure counts, or one whose periods share a bucket, belongs to all of the question's
+    periods: it is compared as a whole. Without a phone in several periods, the loss of a level must be no
+    more than that of as many periods: squared distance / (2 scale^2) <= periods * rho.
     """
     wrong = set()
-    where = _periods(asked)
-    if asked.measure.joint:
+    where, limit = _periods(asked), asked.squared_bound
+    if asked.measure.joint or asked.scope.sharing > 1:
+        if asked.measure.joint:
+            limit = asked.plan.squared_bound
         if period is None:
-            return set()
+            limit = asked.plan.squared_bound * len(asked.question.periods)
         where, period = np.zeros_like(where), None
     for resolution, vector in whole.items():
         moved = vector - less[resolution]
         for index in np.unique(where):
             squared = squared_norm(moved[:, where == index])
-            if squared > asked.plan.squared_bound * UNIT**2:
+            if squared > limit * UNIT**2:
                 wrong.add(BOUND)
             if period is not None and index != period.index and squared:
                 wrong.add(ELSEWHERE)

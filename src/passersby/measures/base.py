@@ -84,6 +84,11 @@ class Scope:
         """Whether the question touches more than one period."""
         return len(self.span.periods(self.offset)) > 1
 
+    @property
+    def sharing(self) -> int:
+        """Periods that share one bucket of the answer."""
+        return len(self.span.periods(self.offset)) if self.every == WHOLE else 1
+
     def _hours(self, span: Span) -> range:
         return range(span.start, span.end, HOUR)
 
@@ -108,6 +113,10 @@ class Scope:
     def whole_sql(self) -> str:
         """SQL for the question's first instant, as BIGINT: its period and bucket where all is one."""
         return f"CAST({self.span.start} AS BIGINT)"
+
+    def day_sql(self, column: str) -> str:
+        """Return SQL for the first instant of the local day that holds `column`, as BIGINT."""
+        return _floor_sql(column, DAY, self.offset)
 
     def period_sql(self, column: str) -> str:
         """Return SQL for the first instant of the period that holds `column`, as BIGINT."""
@@ -219,8 +228,14 @@ class Measure:
         That is the bound itself, where a period's contributions depend on that period alone. Otherwise the
         device's vector a becomes b, both within the bound and without negative entries, so that
         |a - b|^2 = |a|^2 + |b|^2 - 2ab <= 2 C2.
+
+        Where k periods share one bucket, a device that is there in all of them moves it by k times as much
+        as in one. Noise is made for k C2, so that its loss is k times that of one period and not k^2 times:
+        costs add up over periods, as the ledger and the label say. It is the noise of a sum of k answers.
         """
-        return self.bound(scope) * (2 if self.joint and scope.several else 1)
+        if self.joint:
+            return self.bound(scope) * (2 if scope.several else 1)
+        return self.bound(scope) * scope.sharing
 
     def days(self, scope: Scope) -> tuple[int, ...]:
         """Return the local days whose files the measure reads."""

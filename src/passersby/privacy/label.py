@@ -112,6 +112,7 @@ class Facts:
         clips: what the bound cuts of a device's contribution, in words; "" if no device can exceed it.
         joint: whether it joins what a device did in different periods.
         border: what is lost at the borders of zones, in words; "" for cells.
+        sharing: periods that are counted together in one bucket of time.
         filters: the question's filters, in words; empty for none.
         sampler: name of what drew the noise.
         shown_mass: share of the released total that lies in shown rows, from noisy values.
@@ -138,6 +139,7 @@ class Facts:
     sampler: str
     shown_mass: float
     filters: str = ""
+    sharing: int = 1
     suppliers: str = field(default="location pings of mobile apps, delivered under contract")
 
 
@@ -313,6 +315,12 @@ def _bound(facts: Facts) -> str:
         bound = (
             f"a device's squared contribution over all periods is at most {squared // 2}; what it does in "
             f"one period can move it elsewhere, which changes the counts by {squared} at most, squared"
+        )
+    elif facts.sharing > 1:
+        bound = (
+            f"a device's squared contribution in a period is at most {squared // facts.sharing}; "
+            f"{facts.sharing} periods are counted together, with noise for {squared}, so that costs add up "
+            "over periods"
         )
     if facts.clips:
         return f"{bound}; {facts.clips}, so that estimates are biased low"
