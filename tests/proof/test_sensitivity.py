@@ -178,6 +178,20 @@ def test_a_phone_reaches_the_bound_exactly(engine: DuckDB, fresh: Callable[[], P
             assert checker.squared_norm(level) == asked.plan.squared_bound * 10**6
 
 
+def test_costs_of_weeks_that_share_a_bucket_add_up(engine: DuckDB, fresh: Callable[[], Path]) -> None:
+    # A phone that never leaves one cell in two weeks: its loss is that of two periods, exactly.
+    cells = PLACES["city"]
+    fixes = [*Run(0, 0, 336, 0, cells[:1], 1).fixes(0)]
+    ask = Ask("day-night-ratio", "whole", 5, hull(cells, 5), f"{PERIODS[0]}..{PERIODS[1]}")
+    asked = planned(ask)
+    found, _ = vectors(engine, SmallLake(fresh() / "lake", fixes, 0), asked)
+    assert asked.squared_bound == 2 * 84**2
+    assert asked.plan.squared_bound == 2 * asked.squared_bound
+    for level in found.values():
+        assert checker.squared_norm(level) == 2 * asked.plan.squared_bound * 10**6
+    assert checker.broken(engine, fresh(), fixes, ask) == set()
+
+
 def test_the_same_world_is_the_same_in_a_real_lake(
     engine: DuckDB, fresh: Callable[[], Path], sqlite_template: Path
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from passersby.errors import UnknownName
 from passersby.measures.base import Measure
 from passersby.measures.presence import PRESENCE
+from passersby.measures.profiles import DAY_NIGHT_RATIO, HOUR_PROFILE, WEEKDAY_PROFILE
 from passersby.measures.stay_presence import STAY_PRESENCE
 from passersby.measures.visitors import VISITORS
 
@@ -14,6 +15,9 @@ CATALOGUE: dict[str, Measure] = {
         PRESENCE,
         STAY_PRESENCE,
         VISITORS,
+        HOUR_PROFILE,
+        WEEKDAY_PROFILE,
+        DAY_NIGHT_RATIO,
     )
 }
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from proof.plain import presence
+from proof.plain import hours, presence
 from proof.plain.asked import Asked, Row
 
 Definition = Callable[[Any, Asked, int], Iterable[Row]]
 
-PLAIN: Mapping[str, Definition] = {**presence.DEFINITIONS}
+PLAIN: Mapping[str, Definition] = {**presence.DEFINITIONS, **hours.DEFINITIONS}
