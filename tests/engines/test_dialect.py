@@ -30,6 +30,7 @@ REFUSED = {
     "SELECT 1e3 * t FROM pings": "fraction",
     "SELECT CAST(t / 2 AS BIGINT) FROM pings": "FLOOR",
     "SELECT sqrt(t)::INT FROM pings": "FLOOR",
+    "SELECT CAST(CASE WHEN t < 3 THEN t / 2 ELSE 1 END AS BIGINT) FROM pings": "FLOOR",
     "SELECT CAST(1000 * least(CAST(1 AS DOUBLE), t) AS BIGINT) FROM pings": "FLOOR",
     "SELECT avg(t) FROM pings": "AVG()",
     "SELECT approx_quantile(t, CAST(0.5 AS DOUBLE)) FROM pings": "APPROX_QUANTILE()",
@@ -95,6 +96,7 @@ ACCEPTED = [
     "SELECT device FROM pings ANTI JOIN area USING (cell)",
     "SELECT device, lag(cell, 1) OVER (PARTITION BY device ORDER BY t, cell) AS o FROM pings",
     "SELECT device, t FROM pings ORDER BY device, t LIMIT 5",
+    "SELECT CAST(CASE WHEN t < CAST(0.5 AS DOUBLE) THEN 0 ELSE 1 END AS BIGINT) AS bin FROM pings",
     "SELECT t FROM pings WHERE cell IN (SELECT cell FROM area) UNION ALL SELECT 1 AS t",
     "SELECT CASE WHEN t BETWEEN 1 AND 3 THEN 1 ELSE coalesce(nullif(t, 3), 0) END AS c FROM pings",
 ]

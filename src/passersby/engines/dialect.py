@@ -123,8 +123,8 @@ def _cast_rule(node: exp.Expr) -> str:
 
 def _is_floating(node: exp.Expr) -> bool:
     """Tell whether an expression is a DOUBLE as far as its own text tells; columns count as integers."""
-    if isinstance(node, (exp.Floor, exp.Ceil)):
-        return False
+    if isinstance(node, (exp.Floor, exp.Ceil, exp.Predicate)):
+        return False  # a comparison is none, whatever it compares
     if isinstance(node, exp.Cast):
         return bool(node.to.this == _Type.DOUBLE)
     if isinstance(node, _FLOATING):

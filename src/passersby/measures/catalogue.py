@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from passersby.errors import UnknownName
 from passersby.measures.base import Measure
+from passersby.measures.calendar_activity import CALENDAR_ACTIVITY
+from passersby.measures.coverage import COVERAGE
+from passersby.measures.introversion import INTROVERSION
 from passersby.measures.presence import PRESENCE
 from passersby.measures.profiles import DAY_NIGHT_RATIO, HOUR_PROFILE, WEEKDAY_PROFILE
 from passersby.measures.stay_presence import STAY_PRESENCE
+from passersby.measures.unmoving import UNMOVING
 from passersby.measures.visitors import VISITORS
 
 CATALOGUE: dict[str, Measure] = {
@@ -18,6 +22,10 @@ CATALOGUE: dict[str, Measure] = {
         HOUR_PROFILE,
         WEEKDAY_PROFILE,
         DAY_NIGHT_RATIO,
+        UNMOVING,
+        INTROVERSION,
+        COVERAGE,
+        CALENDAR_ACTIVITY,
     )
 }
 
