@@ -20,7 +20,7 @@ from passersby.errors import DiskFull, EngineFailed, NotReady, UsageError
 from passersby.measures.base import Scope
 from passersby.measures.catalogue import CATALOGUE
 from passersby.model.cells import parent
-from passersby.model.period import HOUR, Period
+from passersby.model.period import HOUR, WEEK, Period, Span
 from passersby.model.schema import PINGS, PRESENCE, STAYS, TRIPS
 
 SPAN = Period.parse("2026-W20").span(7200)
@@ -154,7 +154,8 @@ def test_engines_agree_on_measures(engines: tuple[Engine, Engine], tmp_path: Pat
     filters = (("daypart", ("morning", "night")), ("weekday", ("fri", "mon", "sun")))
     asked = min(7, measure.finest)
     every = "day" if "day" in measure.grains else measure.grains[0]
-    scope = Scope(SPAN, asked, every, filters if measure.filtered else (), 7200)
+    span = Span(SPAN.start, SPAN.start + measure.least_weeks * WEEK)
+    scope = Scope(span, asked, every, filters if measure.filtered else (), 7200)
     for resolution in (4, asked, min(8, measure.finest)):
         sql = measure.rows(scope, resolution)
         cells = engines[0].query("SELECT DISTINCT cell FROM presence", world)["cell"].to_numpy()

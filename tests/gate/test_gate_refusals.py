@@ -94,7 +94,7 @@ _LICENCES = {
 def _public(measure: str) -> str:
     if measure.lower() in DEVICE_WORDS:
         return "device-level"
-    return measure if measure in {"presence", "visitors"} else "unknown"
+    return measure if measure in {"presence", "visitors", "change"} else "unknown"
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +204,11 @@ def test_period_that_is_none(pair: Pair, period: str) -> None:
 
 def test_period_of_more_than_a_year(pair: Pair) -> None:
     assert pair.refused(period="2025-W19..2026-W20", licence="long").code == "bad-period"
+
+
+@pytest.mark.parametrize("period", ["2026-W20", "2026-05-12..2026-05-24", "2026-05-11..2026-05-23"])
+def test_a_comparison_of_weeks_needs_whole_ones(pair: Pair, period: str) -> None:
+    assert pair.refused(measure="change", every="whole", period=period).code == "bad-period"
 
 
 @pytest.mark.parametrize("epsilon", [0.0, -0.0, -1.0, math.nan, math.inf, -math.inf, 1e-300, 1e-7, 0.03])

@@ -204,3 +204,21 @@ def test_a_device_of_equal_days_reaches_the_bound(name: str, every: str, bound: 
     assert get(name).bound(Scope(span, 6, every, (), OFFSET)) == bound
     found = run(name, {1: dict.fromkeys(range(168), LONDON)}, every=every, period="2026-W20..2026-W21")
     assert sum(value**2 for value in found.values()) == bound
+
+
+def test_change_leaves_the_middle_week_of_an_odd_number_out() -> None:
+    week = 7 * 24
+    seen = {
+        1: {0: LONDON, week - 1: LONDON, week: LONDON, 2 * week - 1: LONDON, 2 * week: LONDON},
+        2: {3 * week - 1: PARIS, 3 * week: PARIS, -1: PARIS},
+    }
+    two = run("change", seen, every="whole", period="2026-W20..2026-W21")
+    assert two == {(above(LONDON), MONDAY, 0): 2, (above(LONDON), MONDAY, 1): 2}
+    three = run("change", seen, every="whole", period="2026-W20..2026-W22")
+    assert three == {
+        (above(LONDON), MONDAY, 0): 2,
+        (above(LONDON), MONDAY, 1): 1,
+        (above(PARIS), MONDAY, 1): 1,
+    }
+    scope = Scope(parse_span("2026-W20..2026-W22", OFFSET), 6, "whole", (), OFFSET)
+    assert get("change").bound(scope) == 168**2

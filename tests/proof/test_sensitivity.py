@@ -67,7 +67,7 @@ def asks(draw: st.DrawFn, cells: tuple[int, ...], measure: str) -> Ask:
         every=draw(st.sampled_from(about.grains)),
         resolution=resolution,
         area=hull(cells[: draw(st.integers(1, len(cells)))], draw(st.integers(4, resolution))),
-        period=draw(st.sampled_from(SPANS)),
+        period=draw(st.sampled_from(SPANS if about.least_weeks == 1 else SPANS[1:2])),
         filters=draw(FILTER) if about.filtered else (),
         offset=draw(st.sampled_from(OFFSETS)),
     )

@@ -100,8 +100,7 @@ def check(request: Request, config: Config) -> Checked:
     if len(request.case) > LONGEST_CASE or not request.case.isprintable():
         raise refusal("bad-case")
     checked = Checked(request, measure, _span(request.period, config.offset), _filters(request.filters))
-    if (checked.filters and not measure.filtered) or not checked.scope(config.offset).starts:
-        raise refusal("bad-filter")
+    _fits(checked, checked.scope(config.offset))
     return checked
 
 
@@ -120,6 +119,16 @@ def revision(period: Period, config: Config, now: int) -> int:
     """Return the number of the data revision of a closed period that is served at `now`, from 1."""
     closed = period.span(config.offset).end + config.closing_hours * HOUR
     return sum(now >= closed + days * DAY for days in REVISION_DAYS)
+
+
+def _fits(checked: Checked, scope: Scope) -> None:
+    """Refuse filters and spans that this measure does not take."""
+    measure = checked.measure
+    if (checked.filters and not measure.filtered) or not scope.starts:
+        raise refusal("bad-filter")
+    weeks = len(scope.span.periods(scope.offset))
+    if measure.least_weeks > 1 and (weeks < measure.least_weeks or not scope.whole_weeks):
+        raise refusal("bad-period")
 
 
 def _span(text: str, offset: int) -> Span:

@@ -80,6 +80,12 @@ class Scope:
         return local - local % GRAINS[self.every] - shift
 
     @property
+    def whole_weeks(self) -> bool:
+        """Whether the question cuts no week."""
+        weeks = [period.span(self.offset) for period in self.span.periods(self.offset)]
+        return (weeks[0].start, weeks[-1].end) == (self.span.start, self.span.end)
+
+    @property
     def several(self) -> bool:
         """Whether the question touches more than one period."""
         return len(self.span.periods(self.offset)) > 1
@@ -176,6 +182,8 @@ class Measure:
         filtered: whether it takes filters; what looks at whole days or weeks does not.
         whole_periods: files of all days of the question's periods are read, and not of its own days only: a
             stay is filed by the day on which it began.
+        least_weeks: fewest whole weeks that a question must have. Where it is more than one, weeks are
+            compared with each other, and no question may cut one.
         contributions_a_row: about how many rows of SQL a row of the table becomes, for memory only.
     """
 
@@ -198,6 +206,7 @@ class Measure:
     finest: int = 15
     filtered: bool = True
     whole_periods: bool = False
+    least_weeks: int = 1
     contributions_a_row: int = 1
 
     @property

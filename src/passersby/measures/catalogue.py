@@ -5,6 +5,7 @@ from __future__ import annotations
 from passersby.errors import UnknownName
 from passersby.measures.base import Measure
 from passersby.measures.calendar_activity import CALENDAR_ACTIVITY
+from passersby.measures.change import CHANGE
 from passersby.measures.coverage import COVERAGE
 from passersby.measures.introversion import INTROVERSION
 from passersby.measures.presence import PRESENCE
@@ -22,6 +23,7 @@ CATALOGUE: dict[str, Measure] = {
         HOUR_PROFILE,
         WEEKDAY_PROFILE,
         DAY_NIGHT_RATIO,
+        CHANGE,
         UNMOVING,
         INTROVERSION,
         COVERAGE,

@@ -38,14 +38,21 @@ _DAY_BEGINS, _DAY_ENDS = 7 * HOUR, 19 * HOUR
 _HANDBOOK = "UN Committee of Experts on Big Data, Handbook on Mobile Phone Data (2019): dynamic population"
 
 
-def device_hours(scope: Scope, resolution: int, number: str) -> str:
-    """Return SQL for one row for each device and hour; `number` is SQL for the bin of the column `hour`."""
+def device_hours(scope: Scope, resolution: int, number: str, *, where: str = "") -> str:
+    """Return SQL for one row for each device and hour that is read.
+
+    Args:
+        scope: of the question.
+        resolution: of the cells.
+        number: SQL for the bin of the column `hour`.
+        where: a further condition on `hour`.
+    """
     return _SQL.format(
         period=scope.period_sql("hour"),
         bucket=scope.bucket_sql("hour"),
         bin=number,
         parent=parent_sql("cell", resolution),
-        where=scope.where_sql("hour"),
+        where=" AND ".join(filter(None, (scope.where_sql("hour"), where))),
     ).strip()
 
 

@@ -95,8 +95,8 @@ GATE: dict[str, tuple[str, str]] = {
         "`passersby measures` shows the grains of each; choose one with `--every`.",
     ),
     "bad-period": (
-        "The period is not a week, a day, or a range of either of at most 53 weeks.",
-        "Write `--period 2026-W20`, `2026-05-12` or `2026-W20..2026-W22`.",
+        "The period is not a week, a day, or a range of either of at most 53 weeks that fits the measure.",
+        "Write `--period 2026-W20`, `2026-05-12` or `2026-W20..2026-W22`; some measures need whole weeks.",
     ),
     "bad-case": (
         "The case is no reference: it is longer than 200 characters or holds something else than text.",

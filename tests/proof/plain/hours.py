@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from passersby.model.period import Period
 from proof.plain.asked import Asked, Row, above
 
 
@@ -23,6 +24,17 @@ def weekday_profile(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
 def day_night_ratio(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
     """Yield each phone and hour in the dominant cell: 0 from seven to seven by day, 1 by night."""
     return _hours(world, asked, resolution, lambda time: 0 if time.hour in range(7, 19) else 1)
+
+
+def change(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
+    """Yield each phone and hour in the dominant cell: 0 in the first weeks, 1 in as many last ones."""
+    weeks = list(asked.scope.span.periods(asked.scope.offset))
+    half = len(weeks) // 2
+    number = dict.fromkeys(weeks[:half], 0) | dict.fromkeys(weeks[len(weeks) - half :], 1)
+    for (phone, hour), cell in world.hours.items():
+        week = Period.containing(hour, asked.scope.offset)
+        if asked.reads(hour) and asked.inside(cell) and week in number:
+            yield phone, above(cell, resolution), asked.scope.bucket_of(hour), number[week], 1
 
 
 def coverage(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
@@ -109,6 +121,7 @@ DEFINITIONS = {
     "hour-profile": hour_profile,
     "weekday-profile": weekday_profile,
     "day-night-ratio": day_night_ratio,
+    "change": change,
     "coverage": coverage,
     "unmoving": unmoving,
     "calendar-activity": calendar_activity,
