@@ -51,7 +51,9 @@ def ask(
     licence: Annotated[str, typer.Option(help="The licence that allows the question.")],
     purpose: Annotated[str, typer.Option(help="A purpose of the licence, e.g. dpv:AcademicResearch.")],
     case: Annotated[str, typer.Option(help="The case it belongs to; the log commits to it.")],
-    every: Annotated[str, typer.Option(help="hour, daypart, day or week.")] = "day",
+    every: Annotated[
+        str, typer.Option(help="hour, daypart, day, week, or whole: all of the period.")
+    ] = "day",
     resolution: Annotated[int, typer.Option(help="H3 resolution: 4 (25 km edge) to 7 (1.4 km).")] = 6,
     area: Annotated[
         str, typer.Option(help="west,south,east,north, H3 cells, or a GeoJSON file; default: the licence's.")
@@ -166,6 +168,25 @@ def verify_release(
     with opened(folder) as d:
         view = views.verify_release(d, name)
     emit(view, as_json=as_json, human=lambda: out.print(f"[green]ok[/]  release {name}: {view['checked']}"))
+
+
+@release.command("compare")
+def compare_releases(
+    before: Annotated[str, typer.Argument(help="Name of a release.")],
+    after: Annotated[str, typer.Argument(help="Name of another one, of the same question at another time.")],
+    out_file: Annotated[Path | None, typer.Option("--out", help="A .parquet, .csv or .geojson file.")] = None,
+    folder: Folder = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Say what changed between two stored answers, beyond their noise. It is free."""
+    from passersby.deployment import comparing
+    from passersby.render import export
+
+    if out_file is not None:
+        export.check_format(out_file)
+    with opened(folder) as d:
+        view = comparing.releases(d, before, after, out_file)
+    emit(view, as_json=as_json, human=lambda: _show_comparison(view))
 
 
 @app.command(rich_help_panel="Questions")
@@ -283,3 +304,33 @@ def _show_release(view: dict[str, Any]) -> None:
     out.print(
         f"[dim]first rows of {view['rows']:,}; `--out rows.csv` writes all, `--label` prints the label[/]"
     )
+
+
+def _show_comparison(view: dict[str, Any]) -> None:
+    total, verdicts, shares = view["total"], view["verdicts"], view["share_verdicts"]
+    ratio = (
+        "" if total["ratio"] is None else f", x {total['ratio']:.3f} ({total['low']:.3f}-{total['high']:.3f})"
+    )
+    out.print(f"total of what both show: {total['before']:,.0f}, then {total['after']:,.0f}{ratio}")
+    for what, found in (("values", verdicts), ("shares of the total", shares)):
+        texts = ", ".join(f"{number:,} {verdict}" for verdict, number in found.items())
+        out.print(f"{what}: {texts}")
+    out.print(f"[dim]about {view['by_chance']:,} rows are called distinguishable by chance[/]")
+    for what, names in view["suppliers"].items():
+        if names:
+            words = {"joined": "joined", "left": "left", "part": "cover a part of the days only"}[what]
+            out.print(f"[yellow]suppliers[/] that {words}: {', '.join(names)}")
+    columns = ("before", "after", "difference", "low", "high", "share_verdict")
+    names = [
+        name
+        for name in ("cell", "origin", "destination", "bin")
+        if view["sample"] and name in view["sample"][0]
+    ]
+    rows = [
+        [*(row[name] for name in names), *(f"{row[c]:,.0f}" for c in columns[:-1]), row[columns[-1]]]
+        for row in view["sample"]
+    ]
+    if rows:
+        out.print(table((*names, *columns), rows, right=columns[:-1]))
+    if view["path"]:
+        out.print(f"wrote {view['path']}")

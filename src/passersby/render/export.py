@@ -27,7 +27,7 @@ Writer = Callable[[pa.Table, Path, int, Mapping[str, Any]], None]
 
 
 def write(rows: pa.Table, path: Path, offset: int, question: Mapping[str, Any] | None = None) -> None:
-    """Write `rows` (one of `model.schema.ROW_SCHEMAS`) to `path`, whose ending chooses the format.
+    """Write rows with places, and perhaps with starts, to `path`, whose ending chooses the format.
 
     `question` is the canonical question, which holds the cells of its zones: the shapes of rows by zone.
 
@@ -78,11 +78,13 @@ def records(rows: pa.Table, offset: int) -> list[dict[str, Any]]:
 
 
 def _named(rows: pa.Table, offset: int) -> pa.Table:
-    """Return the rows with cells by name and starts as ISO 8601."""
+    """Return the rows with cells by name and, where they have them, starts as ISO 8601."""
     words: dict[str, Callable[[Any], str]] = {"start": partial(instant_text, offset=offset)}
     if place_of(rows) != ZONE:
         words |= dict.fromkeys(place_of(rows), to_text)
     for name, text in words.items():
+        if name not in rows.schema.names:
+            continue
         values = rows[name].to_pylist()
         known = {value: text(value) for value in set(values)}
         rows = rows.set_column(rows.schema.get_field_index(name), name, pa.array([known[v] for v in values]))
@@ -105,9 +107,10 @@ def _shapes(rows: pa.Table, form: Callable[[Any], Any], question: Mapping[str, A
 
 def _parquet(rows: pa.Table, path: Path, offset: int, question: Mapping[str, Any]) -> None:
     geometry = pa.array(_shapes(rows, shapely.to_wkb, question), pa.binary())
-    start = rows["start"].cast(pa.timestamp("s")).cast(pa.timestamp("ms", tz="UTC"))
     table = _named(rows, offset)
-    table = table.set_column(table.schema.get_field_index("start"), "start", start)
+    if "start" in rows.schema.names:
+        start = rows["start"].cast(pa.timestamp("s")).cast(pa.timestamp("ms", tz="UTC"))
+        table = table.set_column(table.schema.get_field_index("start"), "start", start)
     table = table.append_column("geometry", geometry)
     pq.write_table(table.replace_schema_metadata({"geo": json.dumps(_geo(rows))}), path, compression="zstd")
 

@@ -60,8 +60,20 @@ def _ratio(what: Ratio, values: Floats, error: Floats, bins: Sequence[Bin]) -> I
     below[[place[label] for label in what.denominators]] = 1
     factors = np.array([each.factor for each in bins])
     spread = (error**2)[:, None] * (factors**2)  # variance of each bin, shape (nodes, bins)
-    a, b = values @ above, values @ below
     var_a, var_b, both = ((spread @ weight)[:, None] for weight in (above, below, above * below))
+    return fieller(values @ above, values @ below, var_a, var_b, both)
+
+
+def fieller(a: Floats, b: Floats, var_a: Floats, var_b: Floats, both: Floats | float = 0.0) -> Interval:
+    """Return the ratio a / b, at least 0; NaN where b is not clearly above 0.
+
+    Args:
+        a: numerators.
+        b: denominators.
+        var_a: their variances.
+        var_b: those of the denominators.
+        both: covariances.
+    """
     square = b**2 - Z95**2 * var_b
     middle = a * b - Z95**2 * both
     with np.errstate(divide="ignore", invalid="ignore"):
