@@ -167,7 +167,11 @@ def test_calendar_activity_counts_days_and_tells_weekends() -> None:
         (paris, second, 0): 1,
     }
     labels = [each.label for each in get("calendar-activity").bins]
-    assert (labels[4], labels[5], labels[11]) == ("5 d, no weekend", "1 d, weekend", "7 d, weekend")
+    assert (labels[4], labels[5], labels[11]) == (
+        "5 d without weekend",
+        "1 d with weekend",
+        "7 d with weekend",
+    )
 
 
 def test_introversion_is_the_mean_share_of_devices_in_percent() -> None:

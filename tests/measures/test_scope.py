@@ -264,4 +264,7 @@ def test_every_measure_says_what_it_is() -> None:
         assert measure.unit
         assert measure.source
         assert measure.version >= 1
+        labels = [each.label for each in (*measure.bins, *measure.derived)]
+        assert len(set(labels)) == len(labels)
+        assert not any(mark in label for label in labels for mark in ',"\n')  # a CSV file has no quotes
     assert WEEK % HOUR == 0

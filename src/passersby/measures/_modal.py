@@ -36,8 +36,7 @@ modal AS (
 ),
 """
 
-_ONE_ROW = """
-classed AS (
+_ONE_ROW = """classed AS (
   SELECT device, part, {bin} AS bin
   FROM seen
   GROUP BY device, part

@@ -20,8 +20,8 @@ from passersby.model.question import WHOLE
 
 _WORKING_DAYS = 5
 _BINS = (
-    *(Bin(f"{days} d, no weekend", days, days + 1) for days in range(1, _WORKING_DAYS + 1)),
-    *(Bin(f"{days} d, weekend", days, days + 1) for days in range(1, 8)),
+    *(Bin(f"{days} d without weekend", days, days + 1) for days in range(1, _WORKING_DAYS + 1)),
+    *(Bin(f"{days} d with weekend", days, days + 1) for days in range(1, 8)),
 )
 _LABELS = tuple(each.label for each in _BINS)
 

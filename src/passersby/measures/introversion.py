@@ -20,8 +20,7 @@ from passersby.model.question import WHOLE
 
 _PERCENT = 100
 
-_SQL = """
-share AS (
+_SQL = """share AS (
   SELECT modal.device AS device, {period} AS period, {cell} AS cell, {start} AS start,
     CAST(FLOOR((200 * inside.hours + total.hours) / (2 * total.hours)) AS BIGINT) AS percent
   FROM modal

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from passersby.measures.base import Measure, Scope
 from passersby.measures.catalogue import CATALOGUE
-from passersby.model.period import Period
+from passersby.model.bins import Derived, Quantile
+from passersby.model.period import WEEK, Period, Span
 from passersby.model.question import FILTERS
 
 _HEAD = """# Measures
@@ -15,13 +18,19 @@ This page is written by `passersby.measures.reference.markdown()` from the catal
 A measure says what is counted. It cannot leave out the bound on what one device contributes, the noise or
 the cost: those are the gate's ([how a number is made](../explanation/mechanism.md)).
 
-*C2* is the most that one device can contribute in one period, as a sum of squares over all cells and
-buckets of time. It follows from the definition and not from data; at it nothing is clipped. Noise grows with
-its square root. *Floor* is the least estimate of a cell, all buckets together, that is shown.
+*C2* is the most that one device can contribute in one period, as a sum of squares over all cells, buckets of
+time and bins. It follows from the definition and not from data; at it nothing is clipped, unless the measure
+says so. Noise grows with its square root; where weeks are counted together (`--every whole`), it is made for
+as many times C2. *Floor* is the least estimate of a cell, all buckets and counted bins together, that is
+shown; in units of the measure, or of the parts in which its bins are counted.
+
+*Bins* are public and the same in every cell: each has a row. *Derived rows* are made from the noisy bins and
+cost nothing more; they have a 95% interval, and no count.
 """
 
-_WEEK = Period.parse("2026-W20").span(0)
+_FIRST = Period.parse("2026-W20")
 _RESOLUTION = 6
+_ANY = 15
 _DEVICES = 20
 """The default minimum of devices (`minimum_devices`)."""
 
@@ -33,32 +42,87 @@ def markdown() -> str:
 
 def _measure(measure: Measure) -> str:
     every = measure.grains[0]
-    kind = (
-        "Children add up to their parent: all levels are estimated together, and the counts add up."
-        if measure.additive
-        else "Children do not add up to their parent: each level is counted, bounded and noised by itself."
-    )
+    scope = _scope(measure, every)
+    weeks = "a week" if measure.least_weeks == 1 else f"{measure.least_weeks} weeks"
     lines = [
         f"## `{measure.name}`",
         "",
         measure.definition,
         "",
         f"Unit: {measure.unit}. Version of the definition: {measure.version}. Reads: {_tables(measure)}.",
-        kind,
+        _levels(measure),
         f"Source: {measure.source}.",
         "",
-        f"| `--every` | buckets in a week | C2 of a whole week | floor, {_DEVICES} devices |",
+        *(f"- {line}" for line in _rules(measure)),
+        "",
+        f"| `--every` | buckets in {weeks} | C2 of a whole week | floor, {_DEVICES} devices |",
         "|---|---|---|---|",
         *(_grain(measure, grain) for grain in measure.grains),
         "",
-        f"Its rows in SQL, for 2026-W20 every {every} at resolution {_RESOLUTION}, not bounded yet:",
+        f"Its rows in SQL, for {_question(scope)}, not bounded yet:",
         "",
         "```sql",
-        measure.rows(_scope(every), _RESOLUTION),
+        measure.rows(scope, scope.resolution),
         "```",
         "",
     ]
     return "\n".join(lines)
+
+
+def _levels(measure: Measure) -> str:
+    if measure.pairs:
+        return (
+            "Its keys are pairs of cells, from an origin to a destination. Each level is counted, bounded "
+            "and noised by itself."
+        )
+    if measure.additive:
+        return "Children add up to their parent: all levels are estimated together, and the counts add up."
+    return "Children do not add up to their parent: each level is counted, bounded and noised by itself."
+
+
+def _rules(measure: Measure) -> Iterator[str]:
+    """Yield what else holds for a measure, one sentence or two each."""
+    if measure.bins:
+        yield f"Bins: {_names(each.label for each in measure.bins)}."
+    parts = [each for each in measure.bins if each.factor != 1]
+    if parts:
+        factors = " and ".join(sorted({f"{each.factor:g}" for each in parts}))
+        names = _names(each.label for each in parts)
+        yield f"{names}: counted in whole parts of {factors}, and given in full."
+    if unseen := [each.label for each in measure.bins if not each.counted]:
+        yield f"{_names(unseen)}: not added up for the floor."
+    yield from (_derived(each, measure) for each in measure.derived)
+    if measure.clips:
+        yield f"The bound clips: {measure.clips}, so that estimates are biased low."
+    else:
+        yield "No device can exceed the bound: nothing is clipped."
+    if measure.joint:
+        yield (
+            "It joins several weeks: C2 is that of all of them together, noise is made for twice it, each "
+            "week is charged in full, and all must have one pseudonym key."
+        )
+    if measure.least_weeks > 1:
+        yield f"It needs {measure.least_weeks} weeks at least, and whole ones."
+    if measure.finest < _ANY:
+        yield f"Finest resolution: {measure.finest}."
+    yield "It takes filters." if measure.filtered else "It takes no filters."
+
+
+def _derived(what: Derived, measure: Measure) -> str:
+    if isinstance(what, Quantile):
+        return f"Derived row `{what.label}`: the value below which a share of {what.q:g} lies."
+    above, below = (_sum(labels, measure) for labels in (what.numerators, what.denominators))
+    return f"Derived row `{what.label}`: {above} over {below}."
+
+
+def _sum(labels: tuple[str, ...], measure: Measure) -> str:
+    if len(labels) > 1 and set(labels) == {each.label for each in measure.bins}:
+        return "all bins"
+    return " + ".join(f"`{label}`" for label in labels)
+
+
+def _names(labels: Iterable[str]) -> str:
+    return ", ".join(f"`{label}`" for label in labels)
 
 
 def _tables(measure: Measure) -> str:
@@ -66,7 +130,7 @@ def _tables(measure: Measure) -> str:
 
 
 def _grain(measure: Measure, every: str) -> str:
-    scope = _scope(every)
+    scope = _scope(measure, every)
     buckets = len(scope.starts)
     return f"| {every} | {buckets} | {measure.bound(scope):,} | {measure.floor(_DEVICES, buckets):,} |"
 
@@ -77,7 +141,8 @@ def _filters() -> str:
         "## Filters",
         "",
         "The whole list: all of them choose hours, none chooses devices. Given with `--filter`, several at",
-        "once if need be; hours that are left out also leave C2, so that the noise is smaller.",
+        "once if need be; hours that are left out also leave C2, so that the noise is smaller. A measure",
+        "that looks at whole days or weeks takes none.",
         "",
         "| filter | values |",
         "|---|---|",
@@ -85,5 +150,13 @@ def _filters() -> str:
     return "\n".join([*head, *rows, ""])
 
 
-def _scope(every: str) -> Scope:
-    return Scope(_WEEK, _RESOLUTION, every, (), 0)
+def _scope(measure: Measure, every: str) -> Scope:
+    start = _FIRST.span(0).start
+    span = Span(start, start + measure.least_weeks * WEEK)
+    return Scope(span, min(_RESOLUTION, measure.finest), every, (), 0)
+
+
+def _question(scope: Scope) -> str:
+    weeks = scope.span.periods(scope.offset)
+    period = weeks[0].name if len(weeks) == 1 else f"{weeks[0].name}..{weeks[-1].name}"
+    return f"{period} every {scope.every} at resolution {scope.resolution}"
