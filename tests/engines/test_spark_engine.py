@@ -20,10 +20,10 @@ from passersby.errors import DiskFull, EngineFailed, NotReady, UsageError
 from passersby.measures.base import Scope
 from passersby.measures.catalogue import CATALOGUE
 from passersby.model.cells import parent
-from passersby.model.period import HOUR, WEEK, Period, Span
+from passersby.model.period import HOUR, WEEK, Span, parse_span
 from passersby.model.schema import PINGS, PRESENCE, STAYS, TRIPS
 
-SPAN = Period.parse("2026-W20").span(7200)
+SPAN = parse_span("2026-W20..2026-W21", 7200)
 needs_spark = pytest.mark.skipif(
     importlib.util.find_spec("pyspark") is None or shutil.which("java") is None,
     reason="pyspark or Java is not installed: `pip install 'passersby[spark]'` and Java 17",
@@ -67,8 +67,8 @@ def _world(seed: int, folder: Path) -> dict[str, list[Path]]:
     rng = np.random.default_rng(seed)
     size = int(rng.integers(1, 400))
     roots = 0x8A1F8D5A0007FFF - rng.integers(0, 40, size) * 2**15 * rng.choice([1, 343, 16807], size)
-    hour = SPAN.start + rng.integers(0, 168, size) * HOUR
-    device = rng.choice(np.array([-(2**63), -9, 0, 7, 2**63 - 1]), size)
+    hour = SPAN.start + rng.integers(0, SPAN.hours, size) * HOUR
+    device = rng.choice(np.array([-(2**63), -9, *range(20), 2**63 - 1]), size)
     columns = {
         "device": device,
         "hour": hour,

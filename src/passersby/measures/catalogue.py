@@ -10,6 +10,7 @@ from passersby.measures.coverage import COVERAGE
 from passersby.measures.introversion import INTROVERSION
 from passersby.measures.presence import PRESENCE
 from passersby.measures.profiles import DAY_NIGHT_RATIO, HOUR_PROFILE, WEEKDAY_PROFILE
+from passersby.measures.residents import RESIDENTS
 from passersby.measures.stay_presence import STAY_PRESENCE
 from passersby.measures.unmoving import UNMOVING
 from passersby.measures.visitors import VISITORS
@@ -28,6 +29,7 @@ CATALOGUE: dict[str, Measure] = {
         INTROVERSION,
         COVERAGE,
         CALENDAR_ACTIVITY,
+        RESIDENTS,
     )
 }
 

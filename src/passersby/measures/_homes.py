@@ -1,0 +1,82 @@
+"""Reference locations as text: common table expressions that stand within one measure's statement.
+
+Home is the cell in which a device was seen on most nights of a span, work the one in which it was seen on
+most working days, both at `HOME_RESOLUTION`. Ties go to the cell with more of these hours, then to the lowest
+one. One night or working day is enough: a device has a home if it was seen in any night hour.
+
+The result of such an expression lives as long as its statement. No table, view, file, cache or function
+holds one, and none may: a list of homes would follow people.
+"""
+
+from __future__ import annotations
+
+from passersby.measures.base import HOME_RESOLUTION, Scope
+from passersby.model.cells import parent_sql
+from passersby.model.period import DAY, HOUR, WEEK
+
+_MORNING = 7 * HOUR
+"""A night ends at 07:00 and began at 19:00: local time less this has a day's second half for each night."""
+
+_WORK = (9 * HOUR, 17 * HOUR)
+_WORKING_DAYS = 5 * DAY
+_MONDAY = 4 * DAY
+"""1970-01-01 was a Thursday."""
+
+_SEEN = """
+SELECT device, {cell} AS cell, {day} AS day
+FROM presence
+WHERE {where} AND {when}
+"""
+
+_MOST_DAYS = """
+{name} AS (
+  SELECT {of}, cell
+  FROM (
+    SELECT {of}, cell,
+      ROW_NUMBER() OVER (PARTITION BY {of} ORDER BY days DESC, hours DESC, cell) AS place
+    FROM (
+      SELECT {of}, cell, COUNT(DISTINCT day) AS days, COUNT(*) AS hours
+      FROM (
+{seen}
+      ) AS seen
+      GROUP BY {of}, cell
+    ) AS counted
+  ) AS ranked
+  WHERE place = 1
+)
+"""
+
+
+def homes_sql(scope: Scope, name: str = "homes") -> str:
+    """Return the expression `name(device, cell)`: the home of each device over the scope's span.
+
+    A night is the day on which it began; the span's first and last night may be cut by it.
+    """
+    since = f"({_local(scope)} - {_MORNING})"
+    return _most_days(scope, name, day=f"{since} - {since} % {DAY}", when=f"{since} % {DAY} >= {DAY // 2}")
+
+
+def works_sql(scope: Scope, name: str = "works") -> str:
+    """Return the expression `name(device, cell)`: the place of work of each device over the scope's span."""
+    local = _local(scope)
+    first, last = _WORK
+    hours = f"{local} % {DAY} >= {first} AND {local} % {DAY} < {last}"
+    working = f"({local} - {_MONDAY}) % {WEEK} < {_WORKING_DAYS}"
+    return _most_days(scope, name, day=f"{local} - {local} % {DAY}", when=f"{working} AND {hours}")
+
+
+def _most_days(scope: Scope, name: str, *, day: str, when: str) -> str:
+    seen = _SEEN.format(
+        cell=parent_sql("cell", HOME_RESOLUTION), day=day, where=scope.where_sql("hour"), when=when
+    )
+    return most_days_sql(name, seen)
+
+
+def most_days_sql(name: str, seen: str, of: str = "device") -> str:
+    """Return the expression `name(of, cell)`: the cell with most days in rows (of, cell, day) of `seen`."""
+    indented = "\n".join(f"        {line}" for line in seen.strip().splitlines())
+    return _MOST_DAYS.format(name=name, of=of, seen=indented).strip()
+
+
+def _local(scope: Scope) -> str:
+    return f"(CAST(hour AS BIGINT) + {scope.offset})"

@@ -1,0 +1,116 @@
+"""Measures with a reference location, on small worlds with the expected rows written out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import h3.api.numpy_int as h3i
+import pyarrow as pa
+import pytest
+
+from passersby.engines.duckdb import DuckDB
+from passersby.measures.base import Scope
+from passersby.measures.catalogue import get
+from passersby.model.period import DAY, HOUR, parse_span
+from passersby.model.schema import PRESENCE
+
+OFFSET = 2 * HOUR
+MONDAY = parse_span("2026-W20", OFFSET).start
+CENTRE = int(h3i.latlng_to_cell(46.95, 7.45, 6))
+A, B, C = sorted(int(cell) for cell in h3i.grid_disk(CENTRE, 1))[:3]
+"""Three cells of resolution 6, the lowest first."""
+
+Seen = tuple[int, int, int, Sequence[int]]
+"""(device, cell of resolution 6, day from the first Monday, local hours of the day)"""
+
+
+def asked(every: str = "whole", period: str = "2026-W20..2026-W23", resolution: int = 6) -> Scope:
+    return Scope(parse_span(period, OFFSET), resolution, every, (), OFFSET)
+
+
+def fine(cell: int) -> int:
+    return int(h3i.cell_to_center_child(cell, 10))
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDB]:
+    engine = DuckDB(tmp_path_factory.mktemp("spill"), threads=1, memory_mb=256)
+    yield engine
+    engine.close()
+
+
+def presence(seen: Sequence[Seen]) -> pa.Table:
+    rows = [
+        (device, MONDAY + day * DAY + hour * HOUR, fine(cell), 1)
+        for device, cell, day, hours in seen
+        for hour in hours
+    ]
+    columns = zip(PRESENCE, zip(*rows, strict=True), strict=True)
+    return pa.table([pa.array(column, field.type) for field, column in columns], schema=PRESENCE)
+
+
+def rows(
+    engine: DuckDB,
+    name: str,
+    scope: Scope,
+    seen: Sequence[Seen],
+    area: Sequence[int] = (A, B, C),
+    resolution: int | None = None,
+) -> list[tuple[int, ...]]:
+    """Return the sorted rows of a measure without device's period, which is the question's first instant."""
+    level = scope.resolution if resolution is None else resolution
+    cells = sorted({int(h3i.cell_to_parent(cell, scope.resolution)) for cell in area})
+    given = {
+        "presence": presence(seen),
+        "area": pa.table({"cell": pa.array(cells, pa.int64())}),
+        "hours": pa.table({"hour": pa.array(scope.selected, pa.int64())}),
+    }
+    found = engine.query(get(name).rows(scope, level), {}, given)
+    assert set(found["period"].to_pylist()) <= {scope.span.start}
+    assert found.schema.names == ["device", "period", *get(name).keys, "value"]
+    return sorted(tuple(row.values()) for row in found.drop_columns("period").to_pylist())
+
+
+def test_home_is_the_cell_of_most_nights(engine: DuckDB) -> None:
+    seen: list[Seen] = [
+        (1, A, 0, range(19, 24)),  # ten night hours in one night
+        (1, A, 1, range(5)),
+        (1, B, 2, [20]),  # two hours in two nights
+        (1, B, 3, [20]),
+        (2, A, 0, range(7, 19)),  # never seen at night: no home
+        (3, C, 0, [18, 7]),  # the hours beside the night
+        (3, B, 4, [19]),
+        (4, B, 6, [6]),  # one device, one hour
+    ]
+    assert rows(engine, "residents", asked(), seen) == [(d, B, MONDAY, 1) for d in (1, 3, 4)]
+
+
+def test_a_night_goes_on_after_midnight(engine: DuckDB) -> None:
+    # A: Monday evening and Tuesday before seven are one night. B: two nights, though one hour less.
+    seen: list[Seen] = [(1, A, 0, [22, 23]), (1, A, 1, [0, 6]), (1, B, 1, [19]), (1, B, 3, [6])]
+    assert rows(engine, "residents", asked(), seen) == [(1, B, MONDAY, 1)]
+
+
+def test_ties_go_to_more_hours_and_then_to_the_lowest_cell(engine: DuckDB) -> None:
+    seen: list[Seen] = [
+        (1, A, 0, [20]),
+        (1, B, 1, [20, 21]),
+        (2, C, 0, [20]),
+        (2, B, 1, [20]),
+        (2, B, 1, [12, 13]),  # not at night
+        (2, A, 3, [12, 13]),
+    ]
+    assert rows(engine, "residents", asked(), seen) == [(1, B, MONDAY, 1), (2, B, MONDAY, 1)]
+
+
+def test_nights_are_cut_at_the_question_s_span(engine: DuckDB) -> None:
+    # The night before the first Monday is of that Sunday: its hours after midnight count as a night.
+    seen: list[Seen] = [(1, A, 0, [3]), (1, A, -1, [22]), (1, A, -2, [22]), (1, B, 7, [3]), (1, C, 8, [3])]
+    assert rows(engine, "residents", asked(period="2026-W20"), seen) == [(1, A, MONDAY, 1)]
+
+
+def test_a_home_outside_the_area_is_not_counted_by_nights_inside(engine: DuckDB) -> None:
+    seen: list[Seen] = [(1, A, 0, [20]), (1, B, 1, [20]), (1, B, 2, [20])]
+    assert rows(engine, "residents", asked(), seen, area=[A]) == []
+    parent = int(h3i.cell_to_parent(B, 5))
+    assert rows(engine, "residents", asked(resolution=5), seen, area=[B]) == [(1, parent, MONDAY, 1)]

@@ -1,0 +1,69 @@
+"""Measures with a reference location: home by nights, work by working days."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from passersby.model.period import Span
+from proof.plain.asked import Asked, Row, above
+
+Places = dict[int, int]
+"""The reference location (resolution 6) of each phone that has one."""
+
+_When = Callable[[dt.datetime], dt.date | None]
+"""The night or working day that an hour counts for, by local time; None for other hours."""
+
+
+def night_of(local: dt.datetime) -> dt.date | None:
+    """Return the day on which the night of an hour began."""
+    if local.hour >= 19:
+        return local.date()
+    return local.date() - dt.timedelta(days=1) if local.hour < 7 else None
+
+
+def working_day_of(local: dt.datetime) -> dt.date | None:
+    """Return the day of an hour from nine to five, Monday to Friday."""
+    return local.date() if local.weekday() < 5 and 9 <= local.hour < 17 else None
+
+
+def local_time(instant: int, offset: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(instant, dt.timezone(dt.timedelta(seconds=offset)))
+
+
+def most_days(seen: Iterable[tuple[int, int, Any]]) -> dict[int, int]:
+    """Return for each key of (key, cell, day) the cell of most days, of most rows, the lowest one."""
+    days: dict[int, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for key, cell, day in seen:
+        days[key][cell].append(day)
+    return {
+        key: min(cells, key=lambda cell: (-len(set(cells[cell])), -len(cells[cell]), cell))
+        for key, cells in days.items()
+    }
+
+
+def places(world: Any, span: Span, when: _When = night_of) -> Places:
+    """Return where each phone was seen on most nights, or on most of other days."""
+    seen = []
+    for (phone, hour), cell in world.hours.items():
+        day = when(local_time(hour, world.offset))
+        if day is not None and span.start <= hour < span.end:
+            seen.append((phone, above(cell, 6), day))
+    return most_days(seen)
+
+
+def inside(asked: Asked, cell: int) -> bool:
+    """Tell whether a cell of any resolution down to the question's lies in the area."""
+    return above(cell, asked.scope.resolution) in asked.area
+
+
+def residents(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
+    """Yield each phone at home."""
+    for phone, home in places(world, asked.scope.span).items():
+        if inside(asked, home):
+            yield phone, above(home, resolution), asked.scope.span.start, 1
+
+
+DEFINITIONS = {"residents": residents}
