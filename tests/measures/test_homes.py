@@ -114,3 +114,29 @@ def test_a_home_outside_the_area_is_not_counted_by_nights_inside(engine: DuckDB)
     assert rows(engine, "residents", asked(), seen, area=[A]) == []
     parent = int(h3i.cell_to_parent(B, 5))
     assert rows(engine, "residents", asked(resolution=5), seen, area=[B]) == [(1, parent, MONDAY, 1)]
+
+
+def test_work_is_the_cell_of_most_working_days(engine: DuckDB) -> None:
+    seen: list[Seen] = [
+        (1, A, 0, [20]),
+        (1, B, 0, range(9, 17)),  # eight hours on one working day
+        (1, C, 1, [9]),  # two working days
+        (1, C, 4, [16]),
+        (1, B, 5, range(9, 17)),  # a weekend
+        (1, B, 6, range(9, 17)),
+        (1, B, 2, [8, 17]),  # beside the working hours
+        (2, A, 0, [20]),  # no work
+        (3, C, 0, [12]),  # no home
+        (4, B, 1, [20, 10]),  # at home by day too
+    ]
+    assert rows(engine, "commuting", asked(), seen) == [(1, A, C, MONDAY, 1), (4, B, B, MONDAY, 1)]
+    assert rows(engine, "commuting", asked(), seen, area=[A, B]) == [(4, B, B, MONDAY, 1)]
+
+
+def test_pairs_of_coarser_cells_hold_those_of_their_children(engine: DuckDB) -> None:
+    seen: list[Seen] = [(1, A, 0, [20, 10]), (2, B, 0, [20]), (2, C, 0, [10])]
+    above = [int(h3i.cell_to_parent(cell, 4)) for cell in (A, B, C)]
+    found = rows(engine, "commuting", asked(), seen, resolution=4)
+    assert found == [(1, above[0], above[0], MONDAY, 1), (2, above[1], above[2], MONDAY, 1)]
+    # At a coarser level the area is still that of the cells asked for.
+    assert rows(engine, "commuting", asked(), seen, area=[A, B], resolution=4) == found[:1]

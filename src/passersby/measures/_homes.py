@@ -46,6 +46,18 @@ _MOST_DAYS = """
 )
 """
 
+_PAIRED = """
+SELECT device, {whole} AS period, origin, destination, {whole} AS start, CAST(1 AS BIGINT) AS value
+FROM (
+  SELECT {origins}.device AS device, {origin} AS origin, {destination} AS destination,
+    {asked_origin} AS asked_origin, {asked_destination} AS asked_destination
+  FROM {origins}
+  JOIN {destinations} ON {origins}.device = {destinations}.device
+) AS paired
+SEMI JOIN area AS here ON paired.asked_origin = here.cell
+SEMI JOIN area AS there ON paired.asked_destination = there.cell
+"""
+
 
 def homes_sql(scope: Scope, name: str = "homes") -> str:
     """Return the expression `name(device, cell)`: the home of each device over the scope's span.
@@ -76,6 +88,21 @@ def most_days_sql(name: str, seen: str, of: str = "device") -> str:
     """Return the expression `name(of, cell)`: the cell with most days in rows (of, cell, day) of `seen`."""
     indented = "\n".join(f"        {line}" for line in seen.strip().splitlines())
     return _MOST_DAYS.format(name=name, of=of, seen=indented).strip()
+
+
+def pairs_sql(scope: Scope, resolution: int, origins: str, destinations: str) -> str:
+    """Return a row for each device that is in both expressions (device, cell): its pair of cells."""
+    ends = {"origin": f"{origins}.cell", "destination": f"{destinations}.cell"}
+    return _PAIRED.format(
+        whole=scope.whole_sql,
+        origins=origins,
+        destinations=destinations,
+        **{name: parent_sql(end, resolution, of=HOME_RESOLUTION) for name, end in ends.items()},
+        **{
+            f"asked_{name}": parent_sql(end, scope.resolution, of=HOME_RESOLUTION)
+            for name, end in ends.items()
+        },
+    ).strip()
 
 
 def _local(scope: Scope) -> str:

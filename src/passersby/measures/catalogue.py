@@ -8,6 +8,7 @@ from passersby.measures.calendar_activity import CALENDAR_ACTIVITY
 from passersby.measures.change import CHANGE
 from passersby.measures.coverage import COVERAGE
 from passersby.measures.introversion import INTROVERSION
+from passersby.measures.commuting import COMMUTING
 from passersby.measures.presence import PRESENCE
 from passersby.measures.profiles import DAY_NIGHT_RATIO, HOUR_PROFILE, WEEKDAY_PROFILE
 from passersby.measures.residents import RESIDENTS
@@ -30,6 +31,7 @@ CATALOGUE: dict[str, Measure] = {
         COVERAGE,
         CALENDAR_ACTIVITY,
         RESIDENTS,
+        COMMUTING,
     )
 }
 

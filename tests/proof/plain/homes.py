@@ -66,4 +66,17 @@ def residents(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
             yield phone, above(home, resolution), asked.scope.span.start, 1
 
 
-DEFINITIONS = {"residents": residents}
+def commuting(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
+    """Yield each phone with home and work."""
+    span = asked.scope.span
+    return _moved(asked, resolution, places(world, span), places(world, span, working_day_of))
+
+
+def _moved(asked: Asked, resolution: int, here: Places, there: Places) -> Iterable[Row]:
+    for phone in here.keys() & there.keys():
+        ends = here[phone], there[phone]
+        if all(inside(asked, end) for end in ends):
+            yield phone, *(above(end, resolution) for end in ends), asked.scope.span.start, 1
+
+
+DEFINITIONS = {"residents": residents, "commuting": commuting}
