@@ -11,7 +11,7 @@ import pytest
 from passersby.engines.duckdb import DuckDB
 from passersby.measures.base import Scope
 from passersby.measures.catalogue import get
-from passersby.model.period import DAY, HOUR, parse_span
+from passersby.model.period import DAY, HOUR, WEEK, parse_span
 from passersby.model.schema import PRESENCE
 
 OFFSET = 2 * HOUR
@@ -140,3 +140,42 @@ def test_pairs_of_coarser_cells_hold_those_of_their_children(engine: DuckDB) -> 
     assert found == [(1, above[0], above[0], MONDAY, 1), (2, above[1], above[2], MONDAY, 1)]
     # At a coarser level the area is still that of the cells asked for.
     assert rows(engine, "commuting", asked(), seen, area=[A, B], resolution=4) == found[:1]
+
+
+def test_catchment_counts_a_visitor_once_a_cell(engine: DuckDB) -> None:
+    seen: list[Seen] = [
+        (1, A, 0, [20]),
+        (1, B, 1, range(8, 19)),
+        (1, B, 9, [12]),
+        (1, C, 27, [12]),
+        (1, C, 28, [12]),  # after the four weeks
+        (2, B, 0, [12]),  # no home
+        (3, C, 0, [20]),
+        (3, A, 0, [12]),
+    ]
+    at_home = [(1, A, A, MONDAY, 1), (3, C, C, MONDAY, 1)]
+    visits = [(1, A, B, MONDAY, 1), (1, A, C, MONDAY, 1), (3, C, A, MONDAY, 1)]
+    assert rows(engine, "catchment", asked(), seen) == sorted(at_home + visits)
+    assert rows(engine, "catchment", asked(), seen, area=[A, B]) == [at_home[0], visits[0]]
+
+
+def test_visitors_live_in_another_cell_of_the_level(engine: DuckDB) -> None:
+    seen: list[Seen] = [
+        (1, A, 0, [20]),
+        (1, B, 1, [12, 13]),
+        (1, B, 9, [12]),
+        (2, B, 0, [20]),
+        (3, B, 0, [12]),
+    ]
+    assert rows(engine, "visitors-not-residents", asked(), seen) == [(1, B, MONDAY, 1)]
+    weekly = rows(engine, "visitors-not-residents", asked("week"), seen)
+    assert weekly == [(1, B, MONDAY, 1), (1, B, MONDAY + WEEK, 1)]
+    one_parent = int(h3i.cell_to_parent(A, 5)) == int(h3i.cell_to_parent(B, 5))
+    assert one_parent == (rows(engine, "visitors-not-residents", asked(), seen, resolution=5) == [])
+
+
+def test_cells_are_bounded_by_weeks() -> None:
+    measure = get("catchment")
+    bounds = [measure.bound(asked(period=span)) for span in ("2026-05-12", "2026-W20", "2026-W20..2026-W23")]
+    assert bounds == [24, 25, 100]
+    assert measure.squared_sensitivity(asked()) == 200

@@ -14,6 +14,16 @@ from passersby.measures.base import HOME_RESOLUTION, Scope
 from passersby.model.cells import parent_sql
 from passersby.model.period import DAY, HOUR, WEEK
 
+_MOST_CELLS = 25
+"""Distinct cells that a device visits in a week and that are counted in full.
+
+People have about 25 familiar places at any time (Alessandretti et al. 2018, "Evidence for a conserved
+quantity in human mobility", Nature Human Behaviour 2). Here as many cells, of some 36 square kilometres each,
+are allowed for every week.
+"""
+
+CLIPS_CELLS = f"a device that is seen in more than {_MOST_CELLS} distinct cells a week counts in part"
+
 _MORNING = 7 * HOUR
 """A night ends at 07:00 and began at 19:00: local time less this has a day's second half for each night."""
 
@@ -103,6 +113,11 @@ def pairs_sql(scope: Scope, resolution: int, origins: str, destinations: str) ->
             for name, end in ends.items()
         },
     ).strip()
+
+
+def most_cells(scope: Scope) -> int:
+    """Return how many distinct cells of a device are counted in full, over all weeks of the question."""
+    return min(len(scope.selected), _MOST_CELLS * len(scope.span.periods(scope.offset)))
 
 
 def _local(scope: Scope) -> str:

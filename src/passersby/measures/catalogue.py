@@ -8,6 +8,7 @@ from passersby.measures.calendar_activity import CALENDAR_ACTIVITY
 from passersby.measures.change import CHANGE
 from passersby.measures.coverage import COVERAGE
 from passersby.measures.introversion import INTROVERSION
+from passersby.measures.catchment import CATCHMENT
 from passersby.measures.commuting import COMMUTING
 from passersby.measures.presence import PRESENCE
 from passersby.measures.profiles import DAY_NIGHT_RATIO, HOUR_PROFILE, WEEKDAY_PROFILE
@@ -15,6 +16,7 @@ from passersby.measures.residents import RESIDENTS
 from passersby.measures.stay_presence import STAY_PRESENCE
 from passersby.measures.unmoving import UNMOVING
 from passersby.measures.visitors import VISITORS
+from passersby.measures.visitors_not_residents import VISITORS_NOT_RESIDENTS
 
 CATALOGUE: dict[str, Measure] = {
     measure.name: measure
@@ -32,6 +34,8 @@ CATALOGUE: dict[str, Measure] = {
         CALENDAR_ACTIVITY,
         RESIDENTS,
         COMMUTING,
+        CATCHMENT,
+        VISITORS_NOT_RESIDENTS,
     )
 }
 

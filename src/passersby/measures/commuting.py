@@ -26,9 +26,9 @@ def _rows(scope: Scope, resolution: int) -> str:
 COMMUTING = Measure(
     name="commuting",
     unit="devices",
-    definition="Number of devices whose home (as for `residents`) lies in the origin and whose place of work, "
-    "the cell of resolution 6 in which they were seen on most working days (Monday to Friday, 09:00 to 16:59) of "
-    "the question, in the destination.",
+    definition="Number of devices whose home (as for `residents`) lies in the origin and whose place of "
+    "work, the cell of resolution 6 in which they were seen on most working days (Monday to Friday, 09:00 to "
+    "16:59) of the question, in the destination.",
     source="UN Committee of Experts on Big Data, Handbook on Mobile Phone Data (2019): home, work, commuting",
     version=1,
     additive=False,

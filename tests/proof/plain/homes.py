@@ -79,4 +79,34 @@ def _moved(asked: Asked, resolution: int, here: Places, there: Places) -> Iterab
             yield phone, *(above(end, resolution) for end in ends), asked.scope.span.start, 1
 
 
-DEFINITIONS = {"residents": residents, "commuting": commuting}
+def catchment(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
+    """Yield each phone once for each cell in which it was seen, with its home."""
+    homes = places(world, asked.scope.span)
+    for phone, cell, _ in _visits(world, asked, resolution):
+        if phone in homes and inside(asked, homes[phone]):
+            yield phone, above(homes[phone], resolution), cell, asked.scope.span.start, 1
+
+
+def visitors_not_residents(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
+    """Yield each phone once for each cell and bucket in which it was seen, unless the cell is its home."""
+    homes = places(world, asked.scope.span)
+    for phone, cell, start in _visits(world, asked, resolution):
+        if phone in homes and above(homes[phone], resolution) != cell:
+            yield phone, cell, start, 1
+
+
+def _visits(world: Any, asked: Asked, resolution: int) -> set[tuple[int, int, int]]:
+    """Return the distinct (phone, cell, bucket) within the area."""
+    return {
+        (phone, above(cell, resolution), asked.scope.bucket_of(hour))
+        for (phone, hour), cell in world.hours.items()
+        if asked.reads(hour) and asked.inside(cell)
+    }
+
+
+DEFINITIONS = {
+    "residents": residents,
+    "commuting": commuting,
+    "catchment": catchment,
+    "visitors-not-residents": visitors_not_residents,
+}

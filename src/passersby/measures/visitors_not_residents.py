@@ -1,0 +1,61 @@
+"""Visitors who are not residents: distinct devices that were seen in a cell and live in another one.
+
+Home is as in `measures.residents`, from all of the question's nights; a device without a home is not counted.
+Whether a cell is another one than the home is decided at each level by itself: who lives in the next cell is
+a visitor, but none of a parent that holds both.
+
+Not additive. A device has one dominant cell an hour, so no more keys than the question has hours; as for
+`measures.catchment`, C2 is 25 cells for each week instead, and who visits more is clipped.
+"""
+
+from __future__ import annotations
+
+from passersby.measures._homes import CLIPS_CELLS, homes_sql, most_cells
+from passersby.measures.base import HOME_RESOLUTION, Measure, Scope
+from passersby.model.cells import parent_sql
+from passersby.model.question import WHOLE
+
+_SQL = """
+WITH {homes}
+SELECT DISTINCT device, {whole} AS period, cell, {bucket} AS start, CAST(1 AS BIGINT) AS value
+FROM (
+  SELECT homes.device AS device, presence.hour AS hour, {home} AS home, {cell} AS cell, {asked} AS asked
+  FROM homes
+  JOIN presence ON homes.device = presence.device
+  WHERE {where}
+) AS visits
+SEMI JOIN area ON visits.asked = area.cell
+WHERE cell <> home
+"""
+
+
+def _rows(scope: Scope, resolution: int) -> str:
+    return _SQL.format(
+        homes=homes_sql(scope),
+        whole=scope.whole_sql,
+        bucket=scope.bucket_sql("hour"),
+        home=parent_sql("homes.cell", resolution, of=HOME_RESOLUTION),
+        cell=parent_sql("presence.cell", resolution),
+        asked=parent_sql("presence.cell", scope.resolution),
+        where=scope.where_sql("hour"),
+    ).strip()
+
+
+VISITORS_NOT_RESIDENTS = Measure(
+    name="visitors-not-residents",
+    unit="devices",
+    definition="Number of distinct devices whose dominant cell lay in the cell in at least one hour of the "
+    "bucket of time, and whose home (as for `residents`) lies in another cell.",
+    source="UN Committee of Experts on Big Data, Handbook on Mobile Phone Data (2019): home, unique visitors",
+    version=1,
+    additive=False,
+    grains=(WHOLE, "week"),
+    tables=("presence",),
+    rows=_rows,
+    bound=most_cells,
+    floor=lambda minimum_devices, buckets: minimum_devices * buckets,
+    joint=True,
+    clips=CLIPS_CELLS,
+    finest=HOME_RESOLUTION,
+    filtered=False,
+)
