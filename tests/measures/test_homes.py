@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import h3.api.numpy_int as h3i
 import pyarrow as pa
 import pytest
 
+from passersby.config import Config
 from passersby.engines.duckdb import DuckDB
+from passersby.errors import Refusal
+from passersby.gate.request import Request, check
 from passersby.measures.base import Scope
 from passersby.measures.catalogue import get
 from passersby.model.period import DAY, HOUR, WEEK, parse_span
@@ -179,3 +183,59 @@ def test_cells_are_bounded_by_weeks() -> None:
     bounds = [measure.bound(asked(period=span)) for span in ("2026-05-12", "2026-W20", "2026-W20..2026-W23")]
     assert bounds == [24, 25, 100]
     assert measure.squared_sensitivity(asked()) == 200
+
+
+def test_relocation_compares_the_homes_of_two_halves(engine: DuckDB) -> None:
+    seen: list[Seen] = [
+        (1, A, 0, [20]),
+        (1, B, 13, [20]),
+        (1, B, 14, [2]),  # the night of day 13 goes on into the second half: there it counts for B alone
+        (1, C, 15, [20]),
+        (1, C, 17, [20]),
+        (2, B, 13, [20]),  # not seen again
+        (3, A, 1, [20]),
+        (3, A, 20, [20]),
+    ]
+    assert rows(engine, "relocation", asked(), seen) == [(1, A, C, MONDAY, 1), (3, A, A, MONDAY, 1)]
+    # Three weeks: one before, two after.
+    three = rows(engine, "relocation", asked(period="2026-W20..2026-W22"), seen)
+    assert three == [(1, A, C, MONDAY, 1), (3, A, A, MONDAY, 1)]
+    two = rows(engine, "relocation", asked(period="2026-W20..2026-W21"), seen)
+    assert two == [(1, A, B, MONDAY, 1)]
+    assert rows(engine, "relocation", asked(period="2026-W20"), seen) == []
+
+
+def test_a_question_of_one_week_has_no_relocation() -> None:
+    request = Request("relocation", "2026-W20", "whole", 6, None, 1.0, "", "", "")
+    with pytest.raises(Refusal) as caught:
+        check(request, Config())
+    assert caught.value.code == "bad-period"
+    assert check(replace(request, period="2026-W20..2026-W21"), Config()).measure is get("relocation")
+
+
+def test_displacement_follows_the_baseline_week_by_week(engine: DuckDB) -> None:
+    seen: list[Seen] = [
+        (1, A, 0, [20]),
+        (1, A, 8, [20]),
+        (1, B, 9, [20]),
+        (1, B, 10, [20]),  # in the second week mostly elsewhere, but at home over the baseline
+        (1, A, 1, [20]),
+        (1, B, 15, [20]),
+        (1, B, 23, [12]),  # the last week: seen by day only
+        (2, C, 14, [20]),  # no home in the baseline
+        (3, C, 13, [20]),
+        (3, C, 27, [20]),
+    ]
+    home, elsewhere, unseen = 0, 1, 2
+    status = {1: (home, elsewhere, elsewhere, unseen), 3: (unseen, home, unseen, home)}
+    cells = {1: A, 3: C}
+    expected = [
+        (device, cells[device], MONDAY + week * WEEK, each, 1)
+        for device, own in status.items()
+        for week, each in enumerate(own)
+    ]
+    assert rows(engine, "displacement", asked("week"), seen) == expected
+    assert get("displacement").bound(asked("week")) == 4
+    one_parent = int(h3i.cell_to_parent(A, 5)) == int(h3i.cell_to_parent(B, 5))
+    near = rows(engine, "displacement", asked("week", resolution=5), seen)
+    assert [row[3] for row in near[:4]] == ([0, 0, 0, 2] if one_parent else [0, 1, 1, 2])

@@ -10,9 +10,11 @@ holds one, and none may: a list of homes would follow people.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from passersby.measures.base import HOME_RESOLUTION, Scope
 from passersby.model.cells import parent_sql
-from passersby.model.period import DAY, HOUR, WEEK
+from passersby.model.period import DAY, HOUR, WEEK, Span
 
 _MOST_CELLS = 25
 """Distinct cells that a device visits in a week and that are counted in full.
@@ -33,7 +35,7 @@ _MONDAY = 4 * DAY
 """1970-01-01 was a Thursday."""
 
 _SEEN = """
-SELECT device, {cell} AS cell, {day} AS day
+SELECT {columns}, {cell} AS cell, {day} AS day
 FROM presence
 WHERE {where} AND {when}
 """
@@ -69,13 +71,15 @@ SEMI JOIN area AS there ON paired.asked_destination = there.cell
 """
 
 
-def homes_sql(scope: Scope, name: str = "homes") -> str:
+def homes_sql(scope: Scope, name: str = "homes", *, by_bucket: bool = False) -> str:
     """Return the expression `name(device, cell)`: the home of each device over the scope's span.
 
-    A night is the day on which it began; the span's first and last night may be cut by it.
+    A night is the day on which it began; the span's first and last night may be cut by it. With `by_bucket`
+    it is `name(device, start, cell)`: the home in each bucket of time, which cuts nights too.
     """
     since = f"({_local(scope)} - {_MORNING})"
-    return _most_days(scope, name, day=f"{since} - {since} % {DAY}", when=f"{since} % {DAY} >= {DAY // 2}")
+    night, when = f"{since} - {since} % {DAY}", f"{since} % {DAY} >= {DAY // 2}"
+    return _most_days(scope, name, day=night, when=when, by_bucket=by_bucket)
 
 
 def works_sql(scope: Scope, name: str = "works") -> str:
@@ -87,11 +91,27 @@ def works_sql(scope: Scope, name: str = "works") -> str:
     return _most_days(scope, name, day=f"{local} - {local} % {DAY}", when=f"{working} AND {hours}")
 
 
-def _most_days(scope: Scope, name: str, *, day: str, when: str) -> str:
+def halves(scope: Scope) -> tuple[Scope, Scope]:
+    """Return the scope before and after the start of the week in the middle, the first half never the longer.
+
+    In a question of one week the first half is empty.
+    """
+    span, weeks = scope.span, scope.span.periods(scope.offset)
+    middle = max(span.start, weeks[len(weeks) // 2].span(scope.offset).start)
+    first, second = Span(span.start, middle), Span(middle, span.end)
+    return replace(scope, span=first), replace(scope, span=second)
+
+
+def _most_days(scope: Scope, name: str, *, day: str, when: str, by_bucket: bool = False) -> str:
+    start = f", {scope.bucket_sql('hour')} AS start" if by_bucket else ""
     seen = _SEEN.format(
-        cell=parent_sql("cell", HOME_RESOLUTION), day=day, where=scope.where_sql("hour"), when=when
+        columns=f"device{start}",
+        cell=parent_sql("cell", HOME_RESOLUTION),
+        day=day,
+        where=scope.where_sql("hour"),
+        when=when,
     )
-    return most_days_sql(name, seen)
+    return most_days_sql(name, seen, "device, start" if by_bucket else "device")
 
 
 def most_days_sql(name: str, seen: str, of: str = "device") -> str:

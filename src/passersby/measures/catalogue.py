@@ -10,8 +10,10 @@ from passersby.measures.coverage import COVERAGE
 from passersby.measures.introversion import INTROVERSION
 from passersby.measures.catchment import CATCHMENT
 from passersby.measures.commuting import COMMUTING
+from passersby.measures.displacement import DISPLACEMENT
 from passersby.measures.presence import PRESENCE
 from passersby.measures.profiles import DAY_NIGHT_RATIO, HOUR_PROFILE, WEEKDAY_PROFILE
+from passersby.measures.relocation import RELOCATION
 from passersby.measures.residents import RESIDENTS
 from passersby.measures.stay_presence import STAY_PRESENCE
 from passersby.measures.unmoving import UNMOVING
@@ -36,6 +38,8 @@ CATALOGUE: dict[str, Measure] = {
         COMMUTING,
         CATCHMENT,
         VISITORS_NOT_RESIDENTS,
+        RELOCATION,
+        DISPLACEMENT,
     )
 }
 

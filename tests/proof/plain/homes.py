@@ -72,6 +72,34 @@ def commuting(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
     return _moved(asked, resolution, places(world, span), places(world, span, working_day_of))
 
 
+def relocation(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
+    """Yield each phone with a home before and one after the middle of the question's weeks."""
+    before, after = _halves(asked)
+    return _moved(asked, resolution, places(world, before), places(world, after))
+
+
+def displacement(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
+    """Yield each phone with a home in the first half, in each week: at home, elsewhere or not seen."""
+    scope, (before, _) = asked.scope, _halves(asked)
+    weeks = [week.span(scope.offset) for week in scope.span.periods(scope.offset)]
+    spans = [Span(max(week.start, scope.span.start), min(week.end, scope.span.end)) for week in weeks]
+    weekly = [places(world, span) for span in spans]
+    for phone, home in places(world, before).items():
+        for week, now in zip(weeks, weekly, strict=True):
+            if inside(asked, home):
+                same = phone in now and above(now[phone], scope.resolution) == above(home, scope.resolution)
+                status = 2 if phone not in now else 0 if same else 1
+                yield phone, above(home, resolution), week.start, status, 1
+
+
+def _halves(asked: Asked) -> tuple[Span, Span]:
+    """Return the first half of the question's weeks, rounded down, and the rest."""
+    span, offset = asked.scope.span, asked.scope.offset
+    weeks = span.periods(offset)
+    middle = weeks[len(weeks) // 2].span(offset).start
+    return Span(span.start, middle), Span(middle, span.end)
+
+
 def _moved(asked: Asked, resolution: int, here: Places, there: Places) -> Iterable[Row]:
     for phone in here.keys() & there.keys():
         ends = here[phone], there[phone]
@@ -108,5 +136,7 @@ DEFINITIONS = {
     "residents": residents,
     "commuting": commuting,
     "catchment": catchment,
+    "relocation": relocation,
+    "displacement": displacement,
     "visitors-not-residents": visitors_not_residents,
 }
