@@ -23,7 +23,7 @@ from passersby.engines.duckdb import DuckDB
 from passersby.errors import IntegrityError
 from passersby.gate import running
 from passersby.measures import base, catalogue
-from passersby.measures.base import Scope
+from passersby.measures.base import Measure, Scope
 from passersby.model.cells import parent
 from passersby.model.period import DAY, WEEK, Period
 from passersby.privacy import bound, noise
@@ -37,6 +37,7 @@ Patch = pytest.MonkeyPatch
 
 CELLS = around(int(h3i.latlng_to_cell(51.5, -0.1, 10)))
 AREA = hull(CELLS, 4)
+FAR = int(h3i.latlng_to_cell(48.9, 2.4, 10))
 MONDAY = "2026-05-11"
 
 
@@ -144,6 +145,11 @@ def hours_for_a_bound(patch: Patch) -> None:
     patch.setitem(catalogue.CATALOGUE, "presence", measure)
 
 
+def weeks_that_move_nobody(patch: Patch) -> None:
+    """Take C for what a week changes where weeks are joined: a home may move, which is sqrt(2) C."""
+    patch.setattr(Measure, "squared_sensitivity", lambda self, scope: self.bound(scope))
+
+
 def square_root_of_the_scale(patch: Patch) -> None:
     whole = noise.scale_for
     patch.setattr(noise, "scale_for", lambda squared, cost: whole(squared, cost) ** 0.5)
@@ -216,6 +222,12 @@ CANARIES = (
     ),
     Canary(each_day_by_itself, steady(48), replace(HOURLY, squared_bound=4), BOUND),
     Canary(hours_for_a_bound, steady(), DAILY, COUNTS),
+    Canary(
+        weeks_that_move_nobody,
+        [*Run(0, 0, 48, 0, CELLS[:1], 1).fixes(0), *Run(0, 168, 24, 0, (FAR,), 1).fixes(0)],
+        Ask("residents", "whole", 5, hull((CELLS[0], FAR), 4), f"{PERIODS[0]}..{PERIODS[1]}"),
+        BOUND,
+    ),
     Canary(square_root_of_the_scale, steady(24), HOURLY, SCALE),
 )
 
