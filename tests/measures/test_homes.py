@@ -239,3 +239,50 @@ def test_displacement_follows_the_baseline_week_by_week(engine: DuckDB) -> None:
     one_parent = int(h3i.cell_to_parent(A, 5)) == int(h3i.cell_to_parent(B, 5))
     near = rows(engine, "displacement", asked("week", resolution=5), seen)
     assert [row[3] for row in near[:4]] == ([0, 0, 0, 2] if one_parent else [0, 1, 1, 2])
+
+
+def test_who_is_seen_elsewhere_has_not_stayed_put(engine: DuckDB) -> None:
+    seen: list[Seen] = [
+        (1, A, 0, [20, 12]),
+        (1, A, 1, [3, 23]),
+        (1, B, 1, [12]),  # one hour elsewhere
+        (1, A, 3, [12]),  # nothing on day 2
+        (1, C, 9, [12]),
+        (2, B, 4, [12]),  # no home
+    ]
+    stayed, left = 0, 1
+    days = {0: stayed, 1: left, 3: stayed, 9: left}
+    expected = [(1, A, MONDAY + day * DAY, bin_, 1) for day, bin_ in days.items()]
+    assert rows(engine, "stay-put", asked("day"), seen) == expected
+    weekly = rows(engine, "stay-put", asked("week"), seen)
+    weeks = [(stayed, 0), (stayed, 0), (left, 0), (left, WEEK)]
+    assert weekly == [(1, A, MONDAY + week, bin_, 1) for bin_, week in weeks]
+    assert rows(engine, "stay-put", asked("day"), seen, area=[B, C]) == []
+
+
+def test_days_in_one_bin_bound_stay_put() -> None:
+    measure = get("stay-put")
+    assert measure.bound(asked("day")) == 28
+    assert measure.bound(asked("week")) == 4 * 7**2
+    assert measure.bound(asked("week", period="2026-05-15..2026-05-19")) == 3**2 + 2**2
+
+
+def test_time_at_home_is_a_share_of_hours_by_day(engine: DuckDB) -> None:
+    seen: list[Seen] = [
+        (1, A, 0, [20, 21, 22]),  # nights count for the home, not for its share
+        (1, A, 0, [7, 18]),
+        (1, B, 0, [12]),
+        (1, B, 8, [12, 13]),
+        (2, C, 1, [20, 10]),
+        (3, C, 1, [20]),  # never seen by day: in no mean
+    ]
+    total, count = 0, 1
+    assert rows(engine, "time-at-home", asked(), seen) == [
+        (1, A, MONDAY, total, 40),
+        (1, A, MONDAY, count, 100),
+        (2, C, MONDAY, total, 100),
+        (2, C, MONDAY, count, 100),
+    ]
+    weekly = rows(engine, "time-at-home", asked("week"), seen)
+    assert [row[4] for row in weekly if row[0] == 1] == [66, 100, 0, 100]
+    assert get("time-at-home").bound(asked("week")) == 80_000

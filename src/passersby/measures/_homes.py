@@ -10,11 +10,12 @@ holds one, and none may: a list of homes would follow people.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from passersby.measures.base import HOME_RESOLUTION, Scope
 from passersby.model.cells import parent_sql
-from passersby.model.period import DAY, HOUR, WEEK, Span
+from passersby.model.period import DAY, HOUR, WEEK, Span, day_start
 
 _MOST_CELLS = 25
 """Distinct cells that a device visits in a week and that are counted in full.
@@ -77,18 +78,28 @@ def homes_sql(scope: Scope, name: str = "homes", *, by_bucket: bool = False) -> 
     A night is the day on which it began; the span's first and last night may be cut by it. With `by_bucket`
     it is `name(device, start, cell)`: the home in each bucket of time, which cuts nights too.
     """
-    since = f"({_local(scope)} - {_MORNING})"
-    night, when = f"{since} - {since} % {DAY}", f"{since} % {DAY} >= {DAY // 2}"
-    return _most_days(scope, name, day=night, when=when, by_bucket=by_bucket)
+    return _most_days(
+        scope, name, day=night_sql(scope, "hour"), when=at_night_sql(scope, "hour"), by_bucket=by_bucket
+    )
 
 
 def works_sql(scope: Scope, name: str = "works") -> str:
     """Return the expression `name(device, cell)`: the place of work of each device over the scope's span."""
-    local = _local(scope)
+    local = _local(scope, "hour")
     first, last = _WORK
     hours = f"{local} % {DAY} >= {first} AND {local} % {DAY} < {last}"
     working = f"({local} - {_MONDAY}) % {WEEK} < {_WORKING_DAYS}"
-    return _most_days(scope, name, day=f"{local} - {local} % {DAY}", when=f"{working} AND {hours}")
+    return _most_days(scope, name, day=scope.day_sql("hour"), when=f"{working} AND {hours}")
+
+
+def night_sql(scope: Scope, hour: str) -> str:
+    """Return SQL for the first instant of the day on which the night of an hour began."""
+    return scope.day_sql(f"({hour} - {_MORNING})")
+
+
+def at_night_sql(scope: Scope, hour: str) -> str:
+    """Return the SQL condition that an hour lies in a night."""
+    return f"({_local(scope, hour)} - {_MORNING}) % {DAY} >= {DAY // 2}"
 
 
 def halves(scope: Scope) -> tuple[Scope, Scope]:
@@ -140,5 +151,11 @@ def most_cells(scope: Scope) -> int:
     return min(len(scope.selected), _MOST_CELLS * len(scope.span.periods(scope.offset)))
 
 
-def _local(scope: Scope) -> str:
-    return f"(CAST(hour AS BIGINT) + {scope.offset})"
+def one_a_day(scope: Scope) -> int:
+    """Return the bound on one row for each day of the question: all days of a bucket may be in one bin."""
+    starts = (day_start(day, scope.offset) for day in scope.span.days(scope.offset))
+    return sum(days * days for days in Counter(map(scope.bucket_of, starts)).values())
+
+
+def _local(scope: Scope, hour: str) -> str:
+    return f"(CAST({hour} AS BIGINT) + {scope.offset})"

@@ -17,6 +17,8 @@ from passersby.measures.relocation import RELOCATION
 from passersby.measures.residents import RESIDENTS
 from passersby.measures.stay_presence import STAY_PRESENCE
 from passersby.measures.unmoving import UNMOVING
+from passersby.measures.stay_put import STAY_PUT
+from passersby.measures.time_at_home import TIME_AT_HOME
 from passersby.measures.visitors import VISITORS
 from passersby.measures.visitors_not_residents import VISITORS_NOT_RESIDENTS
 
@@ -40,6 +42,8 @@ CATALOGUE: dict[str, Measure] = {
         VISITORS_NOT_RESIDENTS,
         RELOCATION,
         DISPLACEMENT,
+        STAY_PUT,
+        TIME_AT_HOME,
     )
 }
 

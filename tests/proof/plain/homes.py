@@ -92,6 +92,33 @@ def displacement(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
                 yield phone, above(home, resolution), week.start, status, 1
 
 
+def stay_put(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
+    """Yield each phone with a home on each day: 0 where it was seen nowhere else, else 1."""
+    scope, homes = asked.scope, places(world, asked.scope.span)
+    days: dict[tuple[int, dt.date], list[tuple[int, int]]] = defaultdict(list)
+    for (phone, hour), cell in world.hours.items():
+        if asked.reads(hour) and phone in homes and inside(asked, homes[phone]):
+            days[phone, local_time(hour, world.offset).date()].append((hour, cell))
+    for (phone, _), seen in days.items():
+        home = above(homes[phone], scope.resolution)
+        left = any(above(cell, scope.resolution) != home for _, cell in seen)
+        yield phone, above(homes[phone], resolution), scope.bucket_of(min(seen)[0]), int(left), 1
+
+
+def time_at_home(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
+    """Yield each phone with a home in each bucket: whole per cents of its hours by day at home, and 100."""
+    scope, homes = asked.scope, places(world, asked.scope.span)
+    hours: dict[tuple[int, int], list[bool]] = defaultdict(list)
+    for (phone, hour), cell in world.hours.items():
+        by_day = 7 <= local_time(hour, world.offset).hour < 19
+        if by_day and asked.reads(hour) and phone in homes and inside(asked, homes[phone]):
+            at_home = above(cell, scope.resolution) == above(homes[phone], scope.resolution)
+            hours[phone, scope.bucket_of(hour)].append(at_home)
+    for (phone, start), seen in hours.items():
+        yield phone, above(homes[phone], resolution), start, 0, 100 * sum(seen) // len(seen)
+        yield phone, above(homes[phone], resolution), start, 1, 100
+
+
 def _halves(asked: Asked) -> tuple[Span, Span]:
     """Return the first half of the question's weeks, rounded down, and the rest."""
     span, offset = asked.scope.span, asked.scope.offset
@@ -138,5 +165,7 @@ DEFINITIONS = {
     "catchment": catchment,
     "relocation": relocation,
     "displacement": displacement,
+    "stay-put": stay_put,
+    "time-at-home": time_at_home,
     "visitors-not-residents": visitors_not_residents,
 }
