@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -15,8 +16,9 @@ from passersby.errors import Refusal
 from passersby.gate.request import Request, check
 from passersby.measures.base import Scope
 from passersby.measures.catalogue import get
+from passersby.model.motion import EARTH_M
 from passersby.model.period import DAY, HOUR, WEEK, parse_span
-from passersby.model.schema import PRESENCE
+from passersby.model.schema import PRESENCE, STAYS
 
 OFFSET = 2 * HOUR
 MONDAY = parse_span("2026-W20", OFFSET).start
@@ -57,15 +59,15 @@ def rows(
     engine: DuckDB,
     name: str,
     scope: Scope,
-    seen: Sequence[Seen],
+    seen: Sequence[Seen] | pa.Table,
     area: Sequence[int] = (A, B, C),
     resolution: int | None = None,
 ) -> list[tuple[int, ...]]:
-    """Return the sorted rows of a measure without device's period, which is the question's first instant."""
+    """Return the sorted rows of a measure of presence or of stays, without the period, which is one."""
     level = scope.resolution if resolution is None else resolution
     cells = sorted({int(h3i.cell_to_parent(cell, scope.resolution)) for cell in area})
     given = {
-        "presence": presence(seen),
+        get(name).tables[0]: seen if isinstance(seen, pa.Table) else presence(seen),
         "area": pa.table({"cell": pa.array(cells, pa.int64())}),
         "hours": pa.table({"hour": pa.array(scope.selected, pa.int64())}),
     }
@@ -210,6 +212,8 @@ def test_a_question_of_one_week_has_no_relocation() -> None:
     with pytest.raises(Refusal) as caught:
         check(request, Config())
     assert caught.value.code == "bad-period"
+    with pytest.raises(Refusal, match="fits the measure"):
+        check(replace(request, period="2026-05-12..2026-W21"), Config())  # cuts a week
     assert check(replace(request, period="2026-W20..2026-W21"), Config()).measure is get("relocation")
 
 
@@ -286,3 +290,43 @@ def test_time_at_home_is_a_share_of_hours_by_day(engine: DuckDB) -> None:
     weekly = rows(engine, "time-at-home", asked("week"), seen)
     assert [row[4] for row in weekly if row[0] == 1] == [66, 100, 0, 100]
     assert get("time-at-home").bound(asked("week")) == 80_000
+
+
+Stayed = tuple[int, int, float, float, float]
+"""(device, cell of resolution 6, km east of one point, hours from the first Monday: from, to)"""
+
+
+def stays(made: Sequence[Stayed]) -> pa.Table:
+    """Return stays on a line that touches the sphere at 47 degrees north, 180 degrees east."""
+    x, z = -EARTH_M * math.cos(math.radians(47)), EARTH_M * math.sin(math.radians(47))
+    rows = [
+        (device, fine(cell), MONDAY + since * HOUR, MONDAY + until * HOUR, 1, x, -1000 * km, z)
+        for device, cell, km, since, until in made
+    ]
+    columns = ([round(value) for value in column] for column in zip(*rows, strict=True))
+    arrays = [pa.array(column, field.type) for field, column in zip(STAYS, columns, strict=True)]
+    return pa.table(arrays, schema=STAYS)
+
+
+def test_the_farthest_stay_of_each_day_counts(engine: DuckDB) -> None:
+    made: list[Stayed] = [
+        (1, A, 0, 20, 22),  # the home lies between two positions, weighted by the hours: 2 and 1
+        (1, A, 0.9, 46, 47),
+        (1, B, 4, 12, 13),  # Monday: 3.7 km
+        (1, C, 60, 36, 37),
+        (1, C, -99.8, 37, 38),  # Tuesday: 100.1 km
+        (1, B, 4, 71.5, 77),  # from Wednesday into Thursday morning: a night of another cell
+        (2, B, 7, 12, 13),  # no night, no home
+    ]
+    bins = {0: 2, 1: 7, 2: 2, 3: 2}
+    expected = [(1, A, MONDAY + day * DAY, number, 1) for day, number in bins.items()]
+    assert rows(engine, "max-distance-from-home", asked("day"), stays(made)) == expected
+    weekly = rows(engine, "max-distance-from-home", asked("week"), stays(made))
+    assert sorted(row[3] for row in weekly) == [2, 2, 2, 7]
+
+
+def test_a_distance_on_an_edge_is_in_the_farther_bin(engine: DuckDB) -> None:
+    made: list[Stayed] = [(1, A, 0, 20, 21), (1, B, 5, 12, 13), (1, B, 4.999, 36, 37), (1, B, 0, 60, 61)]
+    found = rows(engine, "max-distance-from-home", asked("day"), stays(made))
+    assert [row[3] for row in found] == [3, 2, 0]
+    assert [each.label for each in get("max-distance-from-home").bins][2:4] == ["2-5 km", "5-10 km"]

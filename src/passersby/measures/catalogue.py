@@ -11,6 +11,7 @@ from passersby.measures.introversion import INTROVERSION
 from passersby.measures.catchment import CATCHMENT
 from passersby.measures.commuting import COMMUTING
 from passersby.measures.displacement import DISPLACEMENT
+from passersby.measures.max_distance_from_home import MAX_DISTANCE_FROM_HOME
 from passersby.measures.presence import PRESENCE
 from passersby.measures.profiles import DAY_NIGHT_RATIO, HOUR_PROFILE, WEEKDAY_PROFILE
 from passersby.measures.relocation import RELOCATION
@@ -44,6 +45,7 @@ CATALOGUE: dict[str, Measure] = {
         DISPLACEMENT,
         STAY_PUT,
         TIME_AT_HOME,
+        MAX_DISTANCE_FROM_HOME,
     )
 }
 

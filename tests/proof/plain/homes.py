@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from passersby.model.period import Span
+from passersby.model.period import HOUR, Span, day_start
+from proof import plain_stays
 from proof.plain.asked import Asked, Row, above
 
 Places = dict[int, int]
@@ -119,6 +121,42 @@ def time_at_home(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
         yield phone, above(homes[phone], resolution), start, 1, 100
 
 
+def max_distance_from_home(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
+    """Yield each phone with a home on each day: the bin of the farthest distance of its stays."""
+    scope, offset = asked.scope, world.offset
+    days = [(day_start(day, offset), day_start(day + 1, offset)) for day in scope.span.days(offset)]
+    for phone, stays in world.stays.items():
+        nights = list(_nights_of_stays(stays, scope.span, world.offset))
+        if not nights:
+            continue
+        home = most_days((0, above(stay.cell, 6), night) for stay, night in nights)[0]
+        own = [_position(stay) for stay, _ in nights if above(stay.cell, 6) == home]
+        centre = [math.floor(sum(part) / len(part)) for part in zip(*own, strict=True)]
+        for since, until in days if inside(asked, home) else ():
+            met = [stay for stay in stays if stay.arrival < until and stay.departure > since]
+            if met:
+                km = max(math.dist(centre, _position(stay)) for stay in met) / 1000
+                number = sum(km >= edge for edge in (1, 2, 5, 10, 20, 50, 100))
+                yield phone, above(home, resolution), scope.bucket_of(since), number, 1
+
+
+def _nights_of_stays(stays: Iterable[Any], span: Span, offset: int) -> Iterable[tuple[Any, dt.date]]:
+    """Yield each stay once for each night hour of the span that it touches, with the night."""
+    for stay in stays:
+        for hour in range(span.start, span.end, HOUR):
+            night = night_of(local_time(hour, offset))
+            if night is not None and stay.arrival < hour + HOUR and stay.departure > hour:
+                yield stay, night
+
+
+def _position(stay: Any) -> tuple[int, int, int]:
+    """Return whole metres from the Earth's centre."""
+    lat, lon = math.radians(stay.lat_e5 / 1e5), math.radians(stay.lon_e5 / 1e5)
+    parts = math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)
+    x, y, z = (round(plain_stays.RADIUS_M * part) for part in parts)
+    return x, y, z
+
+
 def _halves(asked: Asked) -> tuple[Span, Span]:
     """Return the first half of the question's weeks, rounded down, and the rest."""
     span, offset = asked.scope.span, asked.scope.offset
@@ -167,5 +205,6 @@ DEFINITIONS = {
     "displacement": displacement,
     "stay-put": stay_put,
     "time-at-home": time_at_home,
+    "max-distance-from-home": max_distance_from_home,
     "visitors-not-residents": visitors_not_residents,
 }
