@@ -77,6 +77,7 @@ def _world(seed: int, folder: Path) -> dict[str, list[Path]]:
         "pings": rng.integers(1, 9, size),
     }
     columns["origin"], columns["destination"] = roots, rng.permutation(roots)
+    columns |= {axis: rng.integers(-20_000, 20_000, size) for axis in ("x_m", "y_m", "z_m")}
     tables: dict[str, list[Path]] = {}
     for name, schema in (("pings", PINGS), ("presence", PRESENCE), ("stays", STAYS), ("trips", TRIPS)):
         ends = ("arrival", "departure") if name == "stays" else ("departure", "arrival")

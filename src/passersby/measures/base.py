@@ -9,13 +9,14 @@ are the gate's: a measure cannot leave them out, because it never sees them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from passersby.errors import UsageError
 from passersby.model.bins import ONE_BIN, Bin, Derived
-from passersby.model.period import DAY, HOUR, WEEK, Span
+from passersby.model.period import DAY, HOUR, WEEK, Period, Span, day_of, day_start
 from passersby.model.question import FILTERS, GRAINS, WHOLE
 from passersby.model.schema import PAIR, PLACE
 
@@ -51,6 +52,13 @@ class Scope:
                 for week in (period.span(self.offset) for period in self.span.periods(self.offset))
             )
         )
+
+    @property
+    def days(self) -> int:
+        """Most local days of one period that hold an hour that the question reads."""
+        days = {day_of(hour, self.offset) for hour in self.selected}
+        periods = Counter(Period.containing(day_start(day, self.offset), self.offset) for day in days)
+        return max(periods.values(), default=0)
 
     @property
     def selected(self) -> tuple[int, ...]:
@@ -106,6 +114,10 @@ class Scope:
             "daypart": FILTERS["daypart"][local % DAY // (6 * HOUR)],
         }
         return all(place[name] in values for name, values in self.filters)
+
+    def hour_sql(self, column: str) -> str:
+        """Return SQL for the first instant of the hour that holds `column`, as BIGINT."""
+        return _floor_sql(column, HOUR, self.offset)
 
     def bucket_sql(self, column: str) -> str:
         """Return SQL for the first instant of the bucket that holds the hour `column`, as BIGINT."""

@@ -12,6 +12,7 @@ from passersby.measures.catchment import CATCHMENT
 from passersby.measures.commuting import COMMUTING
 from passersby.measures.displacement import DISPLACEMENT
 from passersby.measures.max_distance_from_home import MAX_DISTANCE_FROM_HOME
+from passersby.measures.dwell import DWELL, MEAN_DWELL
 from passersby.measures.presence import PRESENCE
 from passersby.measures.profiles import DAY_NIGHT_RATIO, HOUR_PROFILE, WEEKDAY_PROFILE
 from passersby.measures.relocation import RELOCATION
@@ -22,6 +23,9 @@ from passersby.measures.stay_put import STAY_PUT
 from passersby.measures.time_at_home import TIME_AT_HOME
 from passersby.measures.visitors import VISITORS
 from passersby.measures.visitors_not_residents import VISITORS_NOT_RESIDENTS
+from passersby.measures.trips import TRIP_DISTANCE, TRIP_DURATION
+from passersby.measures.visitors import VISITORS
+from passersby.measures.waiting_time import WAITING_TIME
 
 CATALOGUE: dict[str, Measure] = {
     measure.name: measure
@@ -46,6 +50,11 @@ CATALOGUE: dict[str, Measure] = {
         STAY_PUT,
         TIME_AT_HOME,
         MAX_DISTANCE_FROM_HOME,
+        TRIP_DISTANCE,
+        TRIP_DURATION,
+        DWELL,
+        MEAN_DWELL,
+        WAITING_TIME,
     )
 }
 

@@ -12,9 +12,11 @@ from typing import Any
 
 from proof.plain import hours, presence
 from proof.plain import homes, presence
+from proof.plain import moves, presence
 from proof.plain.asked import Asked, Row
 
 Definition = Callable[[Any, Asked, int], Iterable[Row]]
 
 PLAIN: Mapping[str, Definition] = {**presence.DEFINITIONS, **hours.DEFINITIONS}
 PLAIN: Mapping[str, Definition] = {**homes.DEFINITIONS, **presence.DEFINITIONS}
+PLAIN: Mapping[str, Definition] = {**presence.DEFINITIONS, **moves.DEFINITIONS}
