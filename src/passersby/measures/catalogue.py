@@ -13,6 +13,8 @@ from passersby.measures.commuting import COMMUTING
 from passersby.measures.displacement import DISPLACEMENT
 from passersby.measures.max_distance_from_home import MAX_DISTANCE_FROM_HOME
 from passersby.measures.dwell import DWELL, MEAN_DWELL
+from passersby.measures.gyration import K_RADIUS_RATIO, RADIUS_OF_GYRATION
+from passersby.measures.places import DISTINCT_PLACES, ENTROPY
 from passersby.measures.presence import PRESENCE
 from passersby.measures.profiles import DAY_NIGHT_RATIO, HOUR_PROFILE, WEEKDAY_PROFILE
 from passersby.measures.relocation import RELOCATION
@@ -24,6 +26,7 @@ from passersby.measures.time_at_home import TIME_AT_HOME
 from passersby.measures.visitors import VISITORS
 from passersby.measures.visitors_not_residents import VISITORS_NOT_RESIDENTS
 from passersby.measures.trips import TRIP_DISTANCE, TRIP_DURATION
+from passersby.measures.trips_per_day import MEAN_TRIPS, TRIPS_PER_DAY
 from passersby.measures.visitors import VISITORS
 from passersby.measures.waiting_time import WAITING_TIME
 
@@ -55,6 +58,12 @@ CATALOGUE: dict[str, Measure] = {
         DWELL,
         MEAN_DWELL,
         WAITING_TIME,
+        TRIPS_PER_DAY,
+        MEAN_TRIPS,
+        RADIUS_OF_GYRATION,
+        K_RADIUS_RATIO,
+        DISTINCT_PLACES,
+        ENTROPY,
     )
 }
 
