@@ -4,11 +4,15 @@ The noise of the bins of one node and bucket of time is independent and of one v
 factor), so that intervals follow from it alone:
 
 - a ratio a / b has Fieller's interval (Fieller 1954, "Some Problems in Interval Estimation"): all t for which
-  a - t * b is within 1.96 of its standard errors of 0. Where b is not clearly above 0 that is no interval,
-  and the row is suppressed;
-- a quantile q of a histogram has Woodruff's (1952): all x for which the noisy number below x is within 1.96
-  standard errors of q times the total. Noise can make the cumulated histogram fall: its running maximum is
-  used. In an open last bin a quantile is known to lie above the edge only: it is given as the edge.
+  a - t * b is within 1.96 of its standard errors of 0;
+- a quantile q of a histogram has Woodruff's (1952): from the first to the last x for which the noisy number
+  below x is within 1.96 standard errors of q times the total. Noise can make the cumulated histogram fall:
+  the estimate is read from the mean of its running maximum from below and its running minimum from above.
+  What lies in an open last bin counts as the bin's edge, in the interval too.
+
+Where b, or the total, is less than 3.92 of its standard errors (narrower than its own interval), nothing can
+be said and the row is suppressed. That is decided by the row's own noise: intervals of rows near this limit
+cover less.
 """
 
 from __future__ import annotations
@@ -26,6 +30,9 @@ Floats = npt.NDArray[np.float64]
 
 Z95 = 1.96
 """Half width of a 95% interval in standard errors."""
+
+_FINER = 4
+"""Parts of a bin at which a quantile's standard error is taken: it is smallest within bins."""
 
 
 class Interval(NamedTuple):
@@ -77,37 +84,53 @@ def fieller(a: Floats, b: Floats, var_a: Floats, var_b: Floats, both: Floats | f
     square = b**2 - Z95**2 * var_b
     middle = a * b - Z95**2 * both
     with np.errstate(divide="ignore", invalid="ignore"):
-        reach = np.sqrt(middle**2 - square * (a**2 - Z95**2 * var_a))
-        known = (b > 0) & (square > 0)
+        reach = np.sqrt(np.maximum(0, middle**2 - square * (a**2 - Z95**2 * var_a)))
         found = (a / b, (middle - reach) / square, (middle + reach) / square)
+    known = b > 2 * Z95 * np.sqrt(var_b)
     return Interval(*(np.where(known, np.maximum(0, part), np.nan) for part in found))
 
 
 def _quantile(what: Quantile, values: Floats, error: Floats, bins: Sequence[Bin]) -> Interval:
     count = values.shape[2]
     total = values.sum(axis=2, keepdims=True)
-    below = np.concatenate([np.zeros_like(total), np.cumsum(values, axis=2)], axis=2)
-    steps = np.arange(count + 1)
-    # below_k - q * total is (1 - q) times the first k bins minus q times the others
-    deviation = error[:, None, None] * np.sqrt((1 - what.q) ** 2 * steps + what.q**2 * (count - steps))
     edges = np.array([each.low for each in bins] + [bins[-1].high])
     if math.isinf(edges[-1]):
         edges[-1] = edges[-2]
-    excess = below - what.q * total
-    found = (_crossing(edges, excess + shift * Z95 * deviation) for shift in (0, 1, -1))
-    known = total[:, :, 0] > Z95 * error[:, None] * math.sqrt(count)
-    return Interval(*(np.where(known, part, np.nan) for part in found))
+    step = np.arange(_FINER * count + 1) / _FINER
+    whole = np.minimum(step.astype(np.intp), count - 1)
+    share = step - whole
+    below = np.concatenate([np.zeros_like(total), np.cumsum(values, axis=2)], axis=2)[:, :, whole]
+    excess = below + share * values[:, :, whole] - what.q * total
+    # (1 - q) times the whole bins below, a share of one bin less q, and -q times the bins above
+    spread = (1 - what.q) ** 2 * whole + (share - what.q) ** 2 + what.q**2 * (count - 1 - whole)
+    reach = Z95 * error[:, None, None] * np.sqrt(spread)
+    curves = (
+        (_from_below(excess) + _from_above(excess)) / 2,
+        _from_below(excess + reach),
+        _from_above(excess - reach),
+    )
+    where = edges[whole] + share * np.diff(edges)[whole]
+    known = total[:, :, 0] > 2 * Z95 * error[:, None] * math.sqrt(count)
+    return Interval(*(np.where(known, _crossing(where, curve), np.nan) for curve in curves))
 
 
-def _crossing(edges: Floats, excess: Floats) -> Floats:
-    """Return where a cumulated excess (nodes, buckets, edges) first reaches 0, linear between edges."""
-    rising = np.maximum.accumulate(excess, axis=2)
+def _from_below(curve: Floats) -> Floats:
+    rising: Floats = np.maximum.accumulate(curve, axis=2)
+    return rising
+
+
+def _from_above(curve: Floats) -> Floats:
+    rising: Floats = np.minimum.accumulate(curve[:, :, ::-1], axis=2)[:, :, ::-1]
+    return rising
+
+
+def _crossing(where: Floats, rising: Floats) -> Floats:
+    """Return where a rising curve (nodes, buckets, places) first reaches 0, linear between places."""
     reached = rising >= 0
-    last = np.where(reached.any(axis=2), reached.argmax(axis=2), len(edges) - 1)
+    last = np.where(reached.any(axis=2), reached.argmax(axis=2), len(where) - 1)
     first = np.maximum(last - 1, 0)
     here, there = (np.take_along_axis(rising, i[:, :, None], axis=2)[:, :, 0] for i in (first, last))
     step = there - here
-    share = np.where(step > 0, np.clip(-here / np.where(step > 0, step, 1), 0, 1), 0)
-    share = np.where(last == 0, 0, np.where(there < 0, 1, share))
-    where: Floats = edges[first] + share * (edges[last] - edges[first])
-    return where
+    share = np.where(step > 0, np.clip(-here / np.where(step > 0, step, 1), 0, 1), 1)
+    found: Floats = where[first] + np.where(last == 0, 0, share) * (where[last] - where[first])
+    return found
