@@ -18,9 +18,10 @@ import worlds
 from passersby.gate import gate, record, running
 from passersby.gate.planning import Planned
 from passersby.lake.lake import Lake
+from passersby.measures.catalogue import CATALOGUE
 from passersby.model.period import HOUR
 from passersby.model.release import FLAGS, SUPPRESSED
-from passersby.model.schema import ROWS
+from passersby.model.schema import PLACE, ROWS, rows_of
 from passersby.privacy import answers, label
 from passersby.privacy.accounting import epsilon_for, micro_rho_for
 from proof import plain_stays
@@ -239,3 +240,15 @@ def test_new_answers_wait_for_the_next_tick(
     monkeypatch.setattr(time, "sleep", slept.append)
     gate._wait_for_tick(100.0)
     assert slept == [pytest.approx(waits)]
+
+
+@pytest.mark.parametrize("name", ["trip-distance", "radius-of-gyration", "mean-trips"])
+def test_histograms_and_means_leave_with_their_bins_and_bounds(full: worlds.Asker, name: str) -> None:
+    measure = CATALOGUE[name]
+    release = full.ask(measure=name, every="week", resolution=5).release
+    labels = [each.label for each in (*measure.bins, *measure.derived)]
+    assert release.rows.schema == rows_of(PLACE, binned=True)
+    assert release.rows["bin"].to_pylist() == labels * (release.rows.num_rows // len(labels))
+    bound = release.label["contribution_bound"]
+    assert measure.clips in bound
+    assert ("biased low" in bound) == bool(measure.clips)
