@@ -199,12 +199,25 @@ def test_stays_are_read_from_the_beginning_of_the_period() -> None:
     assert get("presence").days(scope) == scope.span.days(0)
 
 
+@pytest.mark.parametrize("offset", [0, 20_700, -16_200])
+def test_hours_in_sql_begin_at_the_offset(offset: int) -> None:
+    scope = Scope(parse_span("2026-W20", offset), 6, "day", (), offset)
+    t = scope.span.start + 5 * HOUR
+    sql = f"SELECT t, {scope.hour_sql('t')} FROM unnest([{t - 1}, {t}, {t + 3599}]) AS u(t)"
+    with duckdb.connect() as connection:
+        found = connection.execute(sql).fetchall()
+    assert found == [(t - 1, t - HOUR), (t, t), (t + 3599, t)]
+
+
 @given(SCOPES)
 @settings(max_examples=60)
 def test_public_bounds_follow_from_the_selected_hours(scope: Scope) -> None:
     hours = [h for h in range(scope.span.start, scope.span.end, HOUR) if selected(scope, h)]
     weeks = itertools.groupby(hours, key=lambda h: Period.containing(h, scope.offset))
     assert scope.hours == max((len(list(group)) for _, group in weeks), default=0)
+    days = {(hour + scope.offset) // DAY for hour in hours}
+    in_week = Counter(Period.containing(day * DAY - scope.offset, scope.offset) for day in days)
+    assert scope.days == max(in_week.values(), default=0)
     assert scope.starts == tuple(sorted({bucket(scope, hour) for hour in hours}))
     counts = [len(list(group)) for _, group in itertools.groupby(hours, key=lambda h: bucket(scope, h))]
     assert scope.bucket_hours == max(counts, default=0)
