@@ -5,29 +5,28 @@ from __future__ import annotations
 from passersby.errors import UnknownName
 from passersby.measures.base import Measure
 from passersby.measures.calendar_activity import CALENDAR_ACTIVITY
-from passersby.measures.change import CHANGE
-from passersby.measures.coverage import COVERAGE
-from passersby.measures.introversion import INTROVERSION
 from passersby.measures.catchment import CATCHMENT
+from passersby.measures.change import CHANGE
 from passersby.measures.commuting import COMMUTING
+from passersby.measures.coverage import COVERAGE
 from passersby.measures.displacement import DISPLACEMENT
-from passersby.measures.max_distance_from_home import MAX_DISTANCE_FROM_HOME
 from passersby.measures.dwell import DWELL, MEAN_DWELL
 from passersby.measures.gyration import K_RADIUS_RATIO, RADIUS_OF_GYRATION
+from passersby.measures.introversion import INTROVERSION
+from passersby.measures.max_distance_from_home import MAX_DISTANCE_FROM_HOME
 from passersby.measures.places import DISTINCT_PLACES, ENTROPY
 from passersby.measures.presence import PRESENCE
 from passersby.measures.profiles import DAY_NIGHT_RATIO, HOUR_PROFILE, WEEKDAY_PROFILE
 from passersby.measures.relocation import RELOCATION
 from passersby.measures.residents import RESIDENTS
 from passersby.measures.stay_presence import STAY_PRESENCE
-from passersby.measures.unmoving import UNMOVING
 from passersby.measures.stay_put import STAY_PUT
 from passersby.measures.time_at_home import TIME_AT_HOME
-from passersby.measures.visitors import VISITORS
-from passersby.measures.visitors_not_residents import VISITORS_NOT_RESIDENTS
 from passersby.measures.trips import TRIP_DISTANCE, TRIP_DURATION
 from passersby.measures.trips_per_day import MEAN_TRIPS, TRIPS_PER_DAY
+from passersby.measures.unmoving import UNMOVING
 from passersby.measures.visitors import VISITORS
+from passersby.measures.visitors_not_residents import VISITORS_NOT_RESIDENTS
 from passersby.measures.waiting_time import WAITING_TIME
 
 CATALOGUE: dict[str, Measure] = {

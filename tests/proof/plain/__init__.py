@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from proof.plain import hours, presence
-from proof.plain import homes, presence
-from proof.plain import moves, presence
-from proof.plain import devices, moves, presence
+from proof.plain import devices, homes, hours, moves, presence
 from proof.plain.asked import Asked, Row
 
 Definition = Callable[[Any, Asked, int], Iterable[Row]]
 
-PLAIN: Mapping[str, Definition] = {**presence.DEFINITIONS, **hours.DEFINITIONS}
-PLAIN: Mapping[str, Definition] = {**homes.DEFINITIONS, **presence.DEFINITIONS}
-PLAIN: Mapping[str, Definition] = {**presence.DEFINITIONS, **moves.DEFINITIONS}
-PLAIN: Mapping[str, Definition] = {**presence.DEFINITIONS, **moves.DEFINITIONS, **devices.DEFINITIONS}
+PLAIN: Mapping[str, Definition] = {
+    **presence.DEFINITIONS,
+    **hours.DEFINITIONS,
+    **homes.DEFINITIONS,
+    **moves.DEFINITIONS,
+    **devices.DEFINITIONS,
+}
