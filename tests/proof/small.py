@@ -8,6 +8,7 @@ function that a deployment uses. `reference` says what they should be, in plain 
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -42,7 +43,7 @@ from passersby.privacy.hierarchy.tree import Nodes
 from passersby.privacy.noise import Integers
 from passersby.sources import ids
 from proof import plain, plain_stays
-from proof.plain.asked import Asked
+from proof.plain.asked import Asked, Row
 
 PERIODS = ("2026-W20", "2026-W21")
 BUCKETS = 2
@@ -202,19 +203,21 @@ def columns(asked: Planned) -> Columns:
 
 
 def reference(fixes: Sequence[Fix], asked: Planned, tree: Nodes) -> Vectors:
-    """Return what `vectors` gives where nothing is clipped, by the definitions and by h3's own parents.
+    """Return what `vectors` gives at the measure's own bound, by the definitions and by h3's own parents.
 
     What each phone contributes is said by the measure's own definition in plain Python, in `proof.plain`.
+    Only a measure that says so clips some of it.
     """
     world = World(fixes, asked.scope.offset)
     cells = frozenset(asked.question.area.at(asked.scope.resolution).tolist())
     about = Asked(asked.scope, cells)
-    rows = {level: plain.PLAIN[asked.measure.name](world, about, level) for level in tree.resolutions}
+    rows = {level: list(plain.PLAIN[asked.measure.name](world, about, level)) for level in tree.resolutions}
     found = {}
     for depth, resolution in enumerate(tree.resolutions):
+        weights = _weights(rows[asked.scope.resolution if asked.measure.additive else resolution], asked)
         total: Counter[tuple[int, ...]] = Counter()
-        for _, *key, value in rows[resolution]:
-            total[tuple(key)] += 1000 * value
+        for phone, *key, value in rows[resolution]:
+            total[tuple(key)] += weights.get((phone, _week(key, asked)), 1000) * value
         keys = zip(*total, strict=True) if total else [()] * len(asked.measure.keys)
         table = pa.table(
             {
@@ -224,6 +227,28 @@ def reference(fixes: Sequence[Fix], asked: Planned, tree: Nodes) -> Vectors:
         )
         found[resolution] = _laid_out(table, asked, tree, depth)
     return found
+
+
+def _weights(rows: Iterable[Row], asked: Planned) -> dict[tuple[int, int], int]:
+    """Return the weight in thousandths of each phone and period that the bound clips, by `privacy.bound`."""
+    if not asked.measure.clips:
+        return {}
+    units: defaultdict[tuple[int, int], Counter[tuple[int, ...]]] = defaultdict(Counter)
+    for phone, *key, value in rows:
+        units[phone, _week(key, asked)][tuple(key[asked.measure.additive :])] += value
+    weights = {}
+    for unit, own in units.items():
+        n = sum(value**2 for value in own.values())
+        if n > asked.squared_bound:
+            weight = math.floor(1000 * math.sqrt(asked.squared_bound / n))
+            weights[unit] = weight - (weight**2 * n > asked.squared_bound * 10**6)
+    return weights
+
+
+def _week(key: Sequence[int], asked: Planned) -> int:
+    """Return the number of the period of a row's key; all periods are one where the measure is joint."""
+    start = key[asked.measure.keys.index("start")]
+    return 0 if asked.measure.joint else Period.containing(start, asked.scope.offset).index
 
 
 def _laid_out(table: pa.Table, asked: Planned, tree: Nodes, depth: int) -> Integers:

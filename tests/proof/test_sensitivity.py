@@ -192,6 +192,19 @@ def test_costs_of_weeks_that_share_a_bucket_add_up(engine: DuckDB, fresh: Callab
     assert checker.broken(engine, fresh(), fixes, ask) == set()
 
 
+@pytest.mark.parametrize("measure", ["flows", "outflows"])
+def test_a_phone_beyond_a_measure_s_own_bound_weighs_less(
+    engine: DuckDB, fresh: Callable[[], Path], measure: str
+) -> None:
+    # A trip every other hour is twelve a day: the reference has the same weights, and no unit exceeds them.
+    cells = PLACES["city"]
+    fixes = [*Run(0, 0, 168, 0, (cells[0], cells[-1]), 1, each=2).fixes(0)]
+    ask = Ask(measure, "day", 4, hull(cells, 4))
+    found, _ = vectors(engine, SmallLake(fresh() / "lake", fixes, 0), planned(ask))
+    assert found[4].max() < 12_000
+    assert checker.broken(engine, fresh(), fixes, ask) == set()
+
+
 def test_the_same_world_is_the_same_in_a_real_lake(
     engine: DuckDB, fresh: Callable[[], Path], sqlite_template: Path
 ) -> None:

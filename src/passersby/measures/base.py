@@ -127,6 +127,10 @@ class Scope:
             return self.whole_sql
         return _floor_sql(column, GRAINS[self.every], self.offset - _SHIFTS[self.every])
 
+    def hour_sql(self, column: str) -> str:
+        """Return SQL for the first instant of the hour that holds the instant `column`, as BIGINT."""
+        return _floor_sql(column, HOUR, self.offset)
+
     @property
     def whole_sql(self) -> str:
         """SQL for the question's first instant, as BIGINT: its period and bucket where all is one."""

@@ -15,6 +15,8 @@ from passersby.measures.gyration import K_RADIUS_RATIO, RADIUS_OF_GYRATION
 from passersby.measures.introversion import INTROVERSION
 from passersby.measures.max_distance_from_home import MAX_DISTANCE_FROM_HOME
 from passersby.measures.places import DISTINCT_PLACES, ENTROPY
+from passersby.measures.consecutive_flows import CONSECUTIVE_FLOWS
+from passersby.measures.flows import FLOWS, INFLOWS, OUTFLOWS
 from passersby.measures.presence import PRESENCE
 from passersby.measures.profiles import DAY_NIGHT_RATIO, HOUR_PROFILE, WEEKDAY_PROFILE
 from passersby.measures.relocation import RELOCATION
@@ -63,6 +65,10 @@ CATALOGUE: dict[str, Measure] = {
         K_RADIUS_RATIO,
         DISTINCT_PLACES,
         ENTROPY,
+        FLOWS,
+        OUTFLOWS,
+        INFLOWS,
+        CONSECUTIVE_FLOWS,
     )
 }
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from proof.plain import devices, homes, hours, moves, presence
+from proof.plain import flows, presence
 from proof.plain.asked import Asked, Row
 
 Definition = Callable[[Any, Asked, int], Iterable[Row]]
@@ -22,3 +23,4 @@ PLAIN: Mapping[str, Definition] = {
     **moves.DEFINITIONS,
     **devices.DEFINITIONS,
 }
+PLAIN: Mapping[str, Definition] = {**presence.DEFINITIONS, **flows.DEFINITIONS}
