@@ -26,7 +26,8 @@ from passersby.render import arrows, export, panels
 from passersby.render.caption import Caption
 from passersby.render.map import draw
 from passersby.render.pooled import by_bin, by_cell, by_pair, counted, of_label
-from passersby.render.shapes import bearing, pair_shape
+from passersby.render.shapes import bearing, cell_shape, outlines_in, pair_shape, together
+from passersby.render.towns import nearest_town, towns_in
 
 START = 1_778_457_600
 CELLS = sorted(int(c) for c in h3i.grid_disk(h3i.latlng_to_cell(47.37, 8.54, 6), 1))
@@ -222,6 +223,24 @@ def test_directions_are_told_over_the_antimeridian_too() -> None:
     assert (bearing(WEST, EAST), bearing(EAST, WEST)) == ("eastwards", "westwards")
     north, south = (int(h3i.latlng_to_cell(lat, 8.5, 6)) for lat in (48.0, 47.0))
     assert (bearing(south, north), bearing(north, south)) == ("northwards", "southwards")
+
+
+def test_a_map_over_the_antimeridian_is_one_piece() -> None:
+    cells = [cell_shape(int(cell)) for cell in h3i.grid_disk(int(h3i.latlng_to_cell(-16.9, 180.0, 6)), 3)]
+    whole = shapely.GeometryCollection(together(cells))
+    west, south, east, north = whole.bounds
+    assert 179 < west < 180 < east < 181
+    assert whole.area == pytest.approx(sum(cell.area for cell in cells))
+    assert together(cells[:1]) != [] == together([])
+    land = shapely.unary_union(outlines_in(west - 3, south - 1, east + 1, north + 1))
+    assert land.bounds[0] < 178.5
+    assert land.bounds[2] > 180
+    names = {name: lon for name, _, lon in towns_in((176.0, -20.0, 186.0, -13.0), 14)}
+    assert names["Labasa"] < 180 < max(names.values())
+    axes = Figure().add_subplot(xlim=(179, 181))
+    arrows.draw(axes, by_pair(pairs([WEST, EAST])), caption())
+    assert [float(np.asarray(line.get_xdata())[0]) for line in axes.lines] == pytest.approx([180.2], abs=0.1)
+    assert {nearest_town(WEST), nearest_town(EAST)} <= set(names)
 
 
 def test_axes_for_names_leave_room_for_them() -> None:

@@ -115,10 +115,6 @@ class Scope:
         }
         return all(place[name] in values for name, values in self.filters)
 
-    def hour_sql(self, column: str) -> str:
-        """Return SQL for the first instant of the hour that holds `column`, as BIGINT."""
-        return _floor_sql(column, HOUR, self.offset)
-
     def bucket_sql(self, column: str) -> str:
         """Return SQL for the first instant of the bucket that holds the hour `column`, as BIGINT."""
         if self.every == "hour":

@@ -33,7 +33,8 @@ def draw(axes: Axes, pairs: Pooled, caption: Caption) -> None:
     limits = classes(pairs.mean[drawn], len(_COLOURS))
     colours = palette(limits, _COLOURS)
     steps = np.clip(np.searchsorted(limits, pairs.mean[drawn], side="right") - 1, 0, len(colours) - 1)
-    at = {int(cell): h3i.cell_to_latlng(int(cell))[::-1] for cell in np.unique(pairs.key[drawn])}
+    west, _ = axes.get_xlim()
+    at = {int(cell): _place(int(cell), west) for cell in np.unique(pairs.key[drawn])}
     ends = [(int(origin), int(destination)) for origin, destination in pairs.key[drawn]]
     dots = {origin: step for (origin, end), step in zip(ends, steps.tolist(), strict=True) if origin == end}
     for (origin, destination), step in reversed(list(zip(ends, steps.tolist(), strict=True))):
@@ -43,6 +44,12 @@ def draw(axes: Axes, pairs: Pooled, caption: Caption) -> None:
             room = 1 + _dot(dots[destination]) / 2 if destination in dots else 1
             _arrow(axes, at[origin], at[destination], step, colours[step], room)
     _legend(axes, limits, colours, caption, (len(drawn), int(np.isfinite(pairs.mean).sum())))
+
+
+def _place(cell: int, west: float) -> Place:
+    """Return a cell's centre, on the axes' side of the antimeridian."""
+    lat, lon = h3i.cell_to_latlng(cell)
+    return (lon if lon >= west else lon + 360), lat
 
 
 def _arrow(axes: Axes, origin: Place, destination: Place, step: int, colour: str, room: float) -> None:

@@ -24,7 +24,7 @@ from passersby.render import arrows, panels
 from passersby.render.caption import Caption
 from passersby.render.classes import HATCH, INK, LAND, QUIET, WATER, classes, number, palette
 from passersby.render.pooled import Pooled, by_cell, by_pair, counted
-from passersby.render.shapes import cell_shape, outlines_in
+from passersby.render.shapes import cell_shape, east_of, outlines_in, together
 from passersby.render.towns import towns_in
 
 Frame = tuple[float, float, float, float]
@@ -60,7 +60,7 @@ def _words(figure: Figure, caption: Caption) -> None:
 
 
 def _cells(axes: Axes, cells: Pooled, caption: Caption) -> None:
-    shapes = [cell_shape(int(cell)) for cell in cells.key]
+    shapes = together([cell_shape(int(cell)) for cell in cells.key])
     frame = _base(axes, shapes)
     shown = np.isfinite(cells.mean)
     limits = classes(cells.mean)
@@ -77,8 +77,9 @@ def _cells(axes: Axes, cells: Pooled, caption: Caption) -> None:
 
 
 def _flows(axes: Axes, pairs: Pooled, caption: Caption) -> None:
-    frame = _base(axes, [cell_shape(int(cell)) for cell in np.unique(pairs.key)])
-    ends = [cell_shape(int(cell)) for cell in np.unique(pairs.key[np.isfinite(pairs.mean)])]
+    frame = _base(axes, together([cell_shape(int(cell)) for cell in np.unique(pairs.key)]))
+    shown = np.unique(pairs.key[np.isfinite(pairs.mean)])
+    ends = [east_of(cell_shape(int(cell)), frame[0]) for cell in shown]
     _hexagons(axes, ends, facecolor="none", edgecolor="#d3dadd", linewidth=0.5)
     _names(axes, frame)
     arrows.draw(axes, pairs, caption)

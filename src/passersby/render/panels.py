@@ -82,7 +82,7 @@ def _profile(axes: Axes, buckets: Pooled, caption: Caption, places: str) -> None
     ticks = [i for i, name in enumerate(names) if len(x) <= 14 or "T00:00" in name]
     ticks = ticks[:: max(1, len(ticks) // 7)]
     axes.set_xticks(ticks, [names[i][5:10] for i in ticks], color=QUIET)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, None if len(x) == 0 else 1.08 * float(np.nanmax(buckets.mean + buckets.half)))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     _plain(axes)
 

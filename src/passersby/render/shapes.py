@@ -8,12 +8,13 @@ import zipfile
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import cast
+from typing import TypeAlias, cast
 
 import h3.api.numpy_int as h3i
 import numpy as np
 import shapefile
 import shapely
+from shapely.affinity import translate
 from shapely.geometry import LineString, MultiLineString, MultiPolygon, Point, Polygon, box, shape
 
 from passersby.model.place import Area
@@ -24,6 +25,8 @@ _DIRECTIONS = (
     *("southwards", "south-westwards", "westwards", "north-westwards"),
 )
 _ARCHIVE = "ne_10m_admin_0_countries_deu"
+
+Shape: TypeAlias = Polygon | MultiPolygon
 
 
 def cell_shape(cell: int) -> Polygon | MultiPolygon:
@@ -64,6 +67,21 @@ def zone_shape(zones: Mapping[str, list[str]], resolution: int, name: str) -> Po
     return cast("Polygon | MultiPolygon", shape(h3i.cells_to_h3shape(cells.astype(np.uint64))))
 
 
+def together(shapes: list[Shape]) -> list[Shape]:
+    """Return outlines, those west of Greenwich moved by 360 degrees if they are nearer to the others so."""
+    moved = [east_of(shape, 0) for shape in shapes]
+    (west, _, east, _), (start, _, end, _) = (shapely.GeometryCollection(s).bounds for s in (shapes, moved))
+    return moved if end - start < east - west else shapes
+
+
+def east_of(shape: Shape, west: float) -> Shape:
+    """Return an outline with the parts that lie west of a longitude moved by 360 degrees."""
+    parts = shapely.get_parts(shape)
+    if all(part.bounds[2] > west for part in parts):
+        return shape
+    return MultiPolygon([part if part.bounds[2] > west else translate(part, 360) for part in parts])
+
+
 def bearing(origin: int, destination: int) -> str:
     """Return the direction from one cell to another near it, as one of eight words."""
     (lat, lon), (to_lat, to_lon) = (h3i.cell_to_latlng(cell) for cell in (origin, destination))
@@ -91,11 +109,16 @@ def countries() -> tuple[tuple[str, Polygon | MultiPolygon], ...]:
 
 
 def outlines_in(west: float, south: float, east: float, north: float) -> list[Polygon]:
-    """Return the parts of country outlines that lie in the box, simplified to a 500th of its width."""
-    frame = box(west, south, east, north)
+    """Return the parts of country outlines that lie in the box, simplified to a 500th of its width.
+
+    East of 180 degrees lies what lies east of -180.
+    """
     found = []
-    for _, outline in countries():
-        if outline.intersects(frame):
-            cut = outline.intersection(frame).simplify((east - west) / 500)
-            found += [part for part in shapely.get_parts(cut) if part.geom_type == "Polygon"]
+    for turn in (0, 360) if east > 180 else (0,):
+        frame = box(west - turn, south, east - turn, north)
+        for _, outline in countries():
+            if outline.intersects(frame):
+                cut = outline.intersection(frame).simplify((east - west) / 500)
+                parts = [part for part in shapely.get_parts(cut) if part.geom_type == "Polygon"]
+                found += [translate(part, turn) for part in parts]
     return found

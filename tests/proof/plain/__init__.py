@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from proof.plain import devices, homes, hours, moves, presence
-from proof.plain import flows, presence
+from proof.plain import devices, flows, homes, hours, moves, presence
 from proof.plain.asked import Asked, Row
 
 Definition = Callable[[Any, Asked, int], Iterable[Row]]
@@ -20,7 +19,7 @@ PLAIN: Mapping[str, Definition] = {
     **presence.DEFINITIONS,
     **hours.DEFINITIONS,
     **homes.DEFINITIONS,
+    **flows.DEFINITIONS,
     **moves.DEFINITIONS,
     **devices.DEFINITIONS,
 }
-PLAIN: Mapping[str, Definition] = {**presence.DEFINITIONS, **flows.DEFINITIONS}
