@@ -8,15 +8,15 @@ from passersby.measures.calendar_activity import CALENDAR_ACTIVITY
 from passersby.measures.catchment import CATCHMENT
 from passersby.measures.change import CHANGE
 from passersby.measures.commuting import COMMUTING
+from passersby.measures.consecutive_flows import CONSECUTIVE_FLOWS
 from passersby.measures.coverage import COVERAGE
 from passersby.measures.displacement import DISPLACEMENT
 from passersby.measures.dwell import DWELL, MEAN_DWELL
+from passersby.measures.flows import FLOWS, INFLOWS, OUTFLOWS
 from passersby.measures.gyration import K_RADIUS_RATIO, RADIUS_OF_GYRATION
 from passersby.measures.introversion import INTROVERSION
 from passersby.measures.max_distance_from_home import MAX_DISTANCE_FROM_HOME
 from passersby.measures.places import DISTINCT_PLACES, ENTROPY
-from passersby.measures.consecutive_flows import CONSECUTIVE_FLOWS
-from passersby.measures.flows import FLOWS, INFLOWS, OUTFLOWS
 from passersby.measures.presence import PRESENCE
 from passersby.measures.profiles import DAY_NIGHT_RATIO, HOUR_PROFILE, WEEKDAY_PROFILE
 from passersby.measures.relocation import RELOCATION
