@@ -330,3 +330,25 @@ def test_a_distance_on_an_edge_is_in_the_farther_bin(engine: DuckDB) -> None:
     found = rows(engine, "max-distance-from-home", asked("day"), stays(made))
     assert [row[3] for row in found] == [3, 2, 0]
     assert [each.label for each in get("max-distance-from-home").bins][2:4] == ["2-5 km", "5-10 km"]
+
+
+def test_visits_lie_outside_the_usual_environment(engine: DuckDB) -> None:
+    at_home: list[Seen] = [(1, A, day, [3, 20, 21]) for day in (0, 2, 9, 16, 23)]
+    weekly: list[Seen] = [(1, B, day, range(9, 17)) for day in (1, 8, 15, 22)]  # usual
+    journey: list[Seen] = [(1, C, 4, [20]), (1, C, 5, [1, 2, 12, 13]), (1, C, 6, [12])]
+    outing: list[Seen] = [(1, C, 17, [11, 12, 19]), (1, A, 17, [20, 21])]  # back for most of the night
+    seen = [*at_home, *weekly, *journey, *outing]
+    # One night, that of day 4; the days at its ends are no same-day visits, days 6 and 17 are.
+    assert rows(engine, "overnight-visits", asked(), seen) == [(1, A, C, MONDAY, 1)]
+    assert rows(engine, "same-day-visits", asked(), seen) == [(1, A, C, MONDAY, 1)] * 2
+    assert rows(engine, "same-day-visits", asked(), seen, area=[A, B]) == []
+    assert get("overnight-visits").bound(asked()) == 28**2
+
+
+def test_a_long_holiday_is_not_usual_and_one_week_without_work_is_no_matter(engine: DuckDB) -> None:
+    at_home: list[Seen] = [(1, A, day, [20]) for day in (0, *range(14, 28))]
+    holiday: list[Seen] = [(1, C, day, [2, 12, 20]) for day in range(1, 14)]  # 13 nights in two weeks
+    work: list[Seen] = [(1, B, day, [12]) for day in (0, 14, 15, 21)]  # in three weeks of four
+    seen = [*at_home, *holiday, *work]
+    assert rows(engine, "overnight-visits", asked(), seen) == [(1, A, C, MONDAY, 1)] * 13
+    assert rows(engine, "same-day-visits", asked(), seen) == []

@@ -126,7 +126,10 @@ def _most_days(scope: Scope, name: str, *, day: str, when: str, by_bucket: bool 
 
 
 def most_days_sql(name: str, seen: str, of: str = "device") -> str:
-    """Return the expression `name(of, cell)`: the cell with most days in rows (of, cell, day) of `seen`."""
+    """Return the expression `name(of, cell)`: the cell with most days in rows (of, cell, day) of `seen`.
+
+    Days may be other units of time too.
+    """
     indented = "\n".join(f"        {line}" for line in seen.strip().splitlines())
     return _MOST_DAYS.format(name=name, of=of, seen=indented).strip()
 

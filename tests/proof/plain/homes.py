@@ -35,9 +35,9 @@ def local_time(instant: int, offset: int) -> dt.datetime:
     return dt.datetime.fromtimestamp(instant, dt.timezone(dt.timedelta(seconds=offset)))
 
 
-def most_days(seen: Iterable[tuple[int, int, Any]]) -> dict[int, int]:
+def most_days(seen: Iterable[tuple[Any, int, Any]]) -> dict[Any, int]:
     """Return for each key of (key, cell, day) the cell of most days, of most rows, the lowest one."""
-    days: dict[int, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    days: dict[Any, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for key, cell, day in seen:
         days[key][cell].append(day)
     return {
@@ -140,6 +140,59 @@ def max_distance_from_home(world: Any, asked: Asked, resolution: int) -> Iterabl
                 yield phone, above(home, resolution), scope.bucket_of(since), number, 1
 
 
+def overnight_visits(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
+    """Yield each phone's night that it spent outside its usual environment, from its home."""
+    homes = places(world, asked.scope.span)
+    for (phone, _), cell in _nights_away(world, asked, homes).items():
+        yield from _moved(asked, resolution, {phone: homes[phone]}, {phone: cell})
+
+
+def same_day_visits(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
+    """Yield each phone's day with hours outside its usual environment and no such night at either end."""
+    homes = places(world, asked.scope.span)
+    away, usual = _nights_away(world, asked, homes), _usual(world, asked, homes)
+    outings = most_days(
+        ((phone, day), cell, hour)
+        for phone, day, cell, hour in _hours(world, asked)
+        if phone in homes and cell not in usual[phone]
+    )
+    for (phone, day), cell in outings.items():
+        if (phone, day) not in away and (phone, day - dt.timedelta(days=1)) not in away:
+            yield from _moved(asked, resolution, {phone: homes[phone]}, {phone: cell})
+
+
+def _hours(world: Any, asked: Asked) -> Iterable[tuple[int, dt.date, int, int]]:
+    """Yield phone, day, cell and hour of all that the question reads."""
+    for (phone, hour), cell in world.hours.items():
+        if asked.reads(hour):
+            yield phone, local_time(hour, world.offset).date(), above(cell, 6), hour
+
+
+def _usual(world: Any, asked: Asked, homes: Places) -> dict[int, set[int]]:
+    """Return the usual environment: home, and cells of as many days as weeks, in more than half of these."""
+    weeks = len(asked.scope.span.periods(world.offset))
+    days: dict[tuple[int, int], set[dt.date]] = defaultdict(set)
+    for phone, day, cell, _ in _hours(world, asked):
+        days[phone, cell].add(day)
+    usual = {phone: {home} for phone, home in homes.items()}
+    for (phone, cell), own in days.items():
+        if phone in usual and len(own) >= weeks and len({day.isocalendar()[:2] for day in own}) > weeks / 2:
+            usual[phone].add(cell)
+    return usual
+
+
+def _nights_away(world: Any, asked: Asked, homes: Places) -> dict[tuple[int, dt.date], int]:
+    """Return the cell of most hours of each phone's nights that began in the question, unless it is usual."""
+    usual = _usual(world, asked, homes)
+    first = local_time(asked.scope.span.start, world.offset).date()
+    hours = []
+    for phone, _, cell, hour in _hours(world, asked):
+        night = night_of(local_time(hour, world.offset))
+        if night is not None and night >= first:
+            hours.append(((phone, night), cell, hour))
+    return {key: cell for key, cell in most_days(hours).items() if cell not in usual[key[0]]}
+
+
 def _nights_of_stays(stays: Iterable[Any], span: Span, offset: int) -> Iterable[tuple[Any, dt.date]]:
     """Yield each stay once for each night hour of the span that it touches, with the night."""
     for stay in stays:
@@ -206,5 +259,7 @@ DEFINITIONS = {
     "stay-put": stay_put,
     "time-at-home": time_at_home,
     "max-distance-from-home": max_distance_from_home,
+    "overnight-visits": overnight_visits,
+    "same-day-visits": same_day_visits,
     "visitors-not-residents": visitors_not_residents,
 }
