@@ -13,13 +13,14 @@ import shapely
 from shapely.geometry import box
 
 import worlds
+from passersby.deployment import views
 from passersby.gate import running
 from passersby.model.schema import ZONE, rows_of
 from passersby.model.zones import Zones
 from passersby.privacy.hierarchy.columns import Columns
 from passersby.privacy.hierarchy.counts import prenoise
 from passersby.privacy.hierarchy.release import counts_for
-from passersby.render import export
+from passersby.render import export, ground
 
 CANTONS = {
     "west": box(6.0, 46.0, 7.5, 47.6),
@@ -117,3 +118,13 @@ def test_written_as_geometry(full: worlds.Asker, zones: Zones, tmp_path: Path) -
     table = pq.read_table(tmp_path / "z.parquet")
     assert shapely.from_wkb(table["geometry"][0].as_py()).area > 1
     assert (tmp_path / "z.csv").read_text().splitlines()[0].startswith('"zone","start"')
+
+
+def test_drawn_with_their_names(full: worlds.Asker, zones: Zones) -> None:
+    release = full.ask(zones=zones, area=None, resolution=5, every="day").release
+    words = views.caption(release, 0)
+    rows, place = ground.of(release.rows, words)
+    assert place.what == "zones"
+    assert {place.name(i) for i in set(rows["cell"].to_pylist())} == set(CANTONS)
+    assert views.picture(full.d, release).startswith(b"\x89PNG")
+    assert views.release(full.d, release)["question"]["zones"]["east"].endswith("compacted cells")

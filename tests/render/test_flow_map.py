@@ -22,7 +22,7 @@ from passersby.model.bins import Bin, Derived, Quantile, Ratio, histogram
 from passersby.model.question import WHOLE
 from passersby.model.release import SUPPRESSED
 from passersby.model.schema import PAIR, PLACE, rows_of
-from passersby.render import arrows, export, panels
+from passersby.render import arrows, export, ground, panels
 from passersby.render.caption import Caption
 from passersby.render.map import draw
 from passersby.render.pooled import by_bin, by_cell, by_pair, counted, of_label
@@ -203,12 +203,12 @@ def test_panels_say_what_they_show() -> None:
     assert "All shown pairs: trips every hour, 95% interval" in _words(flows)
     words = caption(bins=LENGTHS, derived=MEDIAN)
     rows = binned(LENGTHS, MEDIAN)
-    panels.of_cells(lengths, rows, by_cell(counted(rows, words.counted)), words)
+    panels.of_cells(lengths, rows, by_cell(counted(rows, words.counted)), ground.CELLS, words)
     assert "6 largest cells: median, mean of all hours" in _words(lengths)
     assert [text.get_text() for text in lengths.axes[0].get_xticklabels()] == ["0-1 km", "1-5 km", "5+ km"]
     words = caption(WHOLE, MEAN, RATIO)
     rows = binned(MEAN, RATIO, starts=1)
-    panels.of_cells(means, rows, by_cell(counted(rows, words.counted)), words)
+    panels.of_cells(means, rows, by_cell(counted(rows, words.counted)), ground.CELLS, words)
     assert "6 largest cells: mean\n" in _words(means)
     assert "6 largest cells: trips in all" in _words(means)
 

@@ -128,10 +128,9 @@ def releases(d: Deployment) -> list[dict[str, Any]]:
 def release(d: Deployment, found: Release) -> dict[str, Any]:
     """Return a stored answer with its label and its first rows that are shown."""
     first = found.rows.filter(found.rows["estimate"].is_valid()).slice(0, _SAMPLE)
-    question = {k: v for k, v in found.question.items() if k != "area"}
     return {
         "release": found.id,
-        "question": {**question, "area": f"{len(found.question['area'])} compacted cells"},
+        "question": _short_question(found),
         "rows": found.rows.num_rows,
         **shown(found),
         "label": dict(found.label),
@@ -139,6 +138,14 @@ def release(d: Deployment, found: Release) -> dict[str, Any]:
         "sample": [[_short(v) for v in row.values()] for row in export.records(first, d.config.offset)],
         "log_index": found.log_index,
     }
+
+
+def _short_question(found: Release) -> dict[str, Any]:
+    """Return the canonical question with the number of its area's and zones' cells instead of their names."""
+    question = {**found.question, "area": f"{len(found.question['area']):,} compacted cells"}
+    if "zones" in question:
+        question["zones"] = {name: f"{len(own):,} compacted cells" for name, own in question["zones"].items()}
+    return question
 
 
 def label_text(found: Release) -> str:
@@ -156,15 +163,15 @@ def picture(d: Deployment, found: Release) -> bytes:
 def caption(found: Release, offset: int) -> Caption:
     """Return the words around a release's map."""
     question, measure = found.question, get_measure(found.question["measure"])
-    place = "pair of H3 cells" if measure.pairs else "H3 cell"
+    place = "zone" if "zones" in question else "pair of H3 cells" if measure.pairs else "H3 cell"
+    held = "" if "zones" in question else f" of resolution {question['resolution']}"
     grain = "in all" if question["every"] == WHOLE else f"every {question['every']}"
     hidden = "Not drawn: pairs" if measure.pairs else "Hatched:"
     loss = found.label["privacy_loss"]["privacy_parameters"]
     when = span_text(Span(question["from"], question["to"]), offset)
     return Caption(
-        title=f"{measure.name.capitalize()}, {when}",
-        subtitle=f"{measure.unit.capitalize()} per {place} of resolution {question['resolution']}, {grain}"
-        f" · release {found.id}",
+        title=f"{measure.name.replace('-', ' ').capitalize()}, {when}",
+        subtitle=f"{measure.unit.capitalize()} per {place}{held}, {grain} · release {found.id}",
         unit=measure.unit,
         every=question["every"],
         promise=f"Differentially private: epsilon {loss['epsilon']:g} at delta {loss['delta']:g} for one "
@@ -173,6 +180,8 @@ def caption(found: Release, offset: int) -> Caption:
         offset=offset,
         bins=measure.bins,
         derived=measure.derived,
+        zones=question.get("zones", {}),
+        resolution=question["resolution"],
     )
 
 

@@ -24,10 +24,10 @@ from passersby.measures.residents import RESIDENTS
 from passersby.measures.stay_presence import STAY_PRESENCE
 from passersby.measures.stay_put import STAY_PUT
 from passersby.measures.time_at_home import TIME_AT_HOME
+from passersby.measures.tourism import OVERNIGHT_VISITS, SAME_DAY_VISITS
 from passersby.measures.trips import TRIP_DISTANCE, TRIP_DURATION
 from passersby.measures.trips_per_day import MEAN_TRIPS, TRIPS_PER_DAY
 from passersby.measures.unmoving import UNMOVING
-from passersby.measures.tourism import OVERNIGHT_VISITS, SAME_DAY_VISITS
 from passersby.measures.visitors import VISITORS
 from passersby.measures.visitors_not_residents import VISITORS_NOT_RESIDENTS
 from passersby.measures.waiting_time import WAITING_TIME

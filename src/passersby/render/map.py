@@ -20,9 +20,10 @@ from matplotlib.patches import Polygon as PolygonPatch
 from matplotlib.patheffects import withStroke
 
 from passersby.model.schema import PAIR, place_of
-from passersby.render import arrows, panels
+from passersby.render import arrows, ground, panels
 from passersby.render.caption import Caption
 from passersby.render.classes import HATCH, INK, LAND, QUIET, WATER, classes, number, palette
+from passersby.render.ground import Ground
 from passersby.render.pooled import Pooled, by_cell, by_pair, counted
 from passersby.render.shapes import cell_shape, east_of, outlines_in, together
 from passersby.render.towns import towns_in
@@ -39,15 +40,15 @@ def draw(rows: pa.Table, caption: Caption) -> bytes:
         FigureCanvasAgg(figure)
         _words(figure, caption)
         axes = figure.add_axes((0.03, 0.05, 0.64, 0.85), facecolor=WATER)
-        added = counted(rows, caption.counted)
         if place_of(rows) == PAIR:
-            pairs = by_pair(added)
+            pairs = by_pair(counted(rows, caption.counted))
             _flows(axes, pairs, caption)
             panels.of_pairs(figure, rows, pairs, caption)
         else:
-            cells = by_cell(added)
-            _cells(axes, cells, caption)
-            panels.of_cells(figure, rows, cells, caption)
+            rows, place = ground.of(rows, caption)
+            cells = by_cell(counted(rows, caption.counted))
+            _cells(axes, cells, place, caption)
+            panels.of_cells(figure, rows, cells, place, caption)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png")
     return buffer.getvalue()
@@ -59,8 +60,8 @@ def _words(figure: Figure, caption: Caption) -> None:
     figure.text(0.03, 0.018, caption.promise, fontsize=9, color=QUIET)
 
 
-def _cells(axes: Axes, cells: Pooled, caption: Caption) -> None:
-    shapes = together([cell_shape(int(cell)) for cell in cells.key])
+def _cells(axes: Axes, cells: Pooled, place: Ground, caption: Caption) -> None:
+    shapes = together([place.shape(int(cell)) for cell in cells.key])
     frame = _base(axes, shapes)
     shown = np.isfinite(cells.mean)
     limits = classes(cells.mean)

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from passersby.model.period import instant_text
 from passersby.render.caption import Caption
 from passersby.render.classes import COLOURS, INK, QUIET
+from passersby.render.ground import Ground
 from passersby.render.pooled import Floats, Pooled, by_bin, by_start, counted, of_label
 from passersby.render.shapes import bearing
 from passersby.render.towns import nearest_town
@@ -22,8 +23,8 @@ _LOWER: Box = (0.73, 0.09, 0.24, 0.37)
 _WHOLE: Box = (0.73, 0.09, 0.24, 0.75)
 
 
-def of_cells(figure: Figure, rows: pa.Table, cells: Pooled, caption: Caption) -> None:
-    """Draw the panels of a map of cells.
+def of_cells(figure: Figure, rows: pa.Table, cells: Pooled, place: Ground, caption: Caption) -> None:
+    """Draw the panels of a map of cells or zones.
 
     Above: bins, or the first ratio or quantile where there is only one bin to add up, or times. Below: the
     ratio or quantile that goes with bins, or the largest cells. A single bucket has no times to draw.
@@ -32,16 +33,16 @@ def of_cells(figure: Figure, rows: pa.Table, cells: Pooled, caption: Caption) ->
     if binned:
         _histogram(figure.add_axes(_UPPER), rows, caption)
         if caption.derived:
-            _statistic(figure, _LOWER, rows, cells, caption)
+            _statistic(figure, _LOWER, rows, cells, place, caption)
             return
     elif caption.derived:
-        _statistic(figure, _UPPER, rows, cells, caption)
+        _statistic(figure, _UPPER, rows, cells, place, caption)
     elif several:
-        _profile(figure.add_axes(_UPPER), by_start(rows), caption, "cells")
+        _profile(figure.add_axes(_UPPER), by_start(rows), caption, place.what)
     most, box = (10, _LOWER) if binned or caption.derived or several else (20, _WHOLE)
     largest = cells.largest(most)
-    names = [f"near {nearest_town(int(cell))}" for cell in cells.key[largest]]
-    title = f"{len(largest)} largest cells: {caption.unit} {caption.each}"
+    names = [place.name(int(cell)) for cell in cells.key[largest]]
+    title = f"{len(largest)} largest {place.what}: {caption.unit} {caption.each}"
     _bars(_named(figure, box, names, title), cells.mean[largest], cells.half[largest])
 
 
@@ -126,13 +127,15 @@ def _bars(axes: Axes, mean: Floats, half: Floats) -> None:
     _plain(axes)
 
 
-def _statistic(figure: Figure, box: Box, rows: pa.Table, cells: Pooled, caption: Caption) -> None:
+def _statistic(
+    figure: Figure, box: Box, rows: pa.Table, cells: Pooled, place: Ground, caption: Caption
+) -> None:
     """Draw the first ratio or quantile of the largest cells as dots with their intervals."""
-    largest, what = cells.key[cells.largest(10)], caption.derived[0].label
+    largest, what = cells.key[cells.largest(10)], caption.statistic
     mean, reach = of_label(rows, largest, what)
-    names = [f"near {nearest_town(int(cell))}" for cell in largest]
+    names = [place.name(int(cell)) for cell in largest]
     over = f", mean of all {caption.every}s" if len(np.unique(rows["start"].to_numpy())) > 1 else ""
-    title = f"{len(largest)} largest cells: {what}{over}"
+    title = f"{len(largest)} largest {place.what}: {what}{over}"
     axes = _named(figure, box, names, title)
     y = np.arange(len(largest))[::-1]
     axes.errorbar(
