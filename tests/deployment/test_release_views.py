@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from passersby.cli import common, questions
+from passersby.cli import common, releases
 from passersby.deployment import views
 from passersby.measures.catalogue import get
 from passersby.model.release import SUPPRESSED, Release
@@ -61,7 +61,7 @@ def test_the_sample_has_the_columns_of_the_rows(
     view = views.release(d, _release("presence", rows))
     assert view["columns"] == rows.schema.names
     assert len(view["sample"]) == 1
-    questions._show_release(view)
+    releases._show_release(view)
     printed = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert " ".join(rows.schema.names) in printed
     assert row in printed

@@ -20,7 +20,7 @@ from passersby.model.zones import Zones
 from passersby.privacy.hierarchy.columns import Columns
 from passersby.privacy.hierarchy.counts import prenoise
 from passersby.privacy.hierarchy.release import counts_for
-from passersby.render import export, ground
+from passersby.render import ground
 
 CANTONS = {
     "west": box(6.0, 46.0, 7.5, 47.6),
@@ -108,8 +108,8 @@ def test_a_refusal_is_the_same_without_data(full: worlds.Asker, empty: worlds.As
 
 def test_written_as_geometry(full: worlds.Asker, zones: Zones, tmp_path: Path) -> None:
     release = full.ask(zones=zones, area=None, resolution=5, every="week").release
-    for name in ("z.csv", "z.geojson", "z.parquet"):
-        export.write(release.rows, tmp_path / name, 0, release.question)
+    for name in ("z.csv", "z.geojson", "z.parquet", "z.sdmx.csv"):
+        views.write(full.d, release, tmp_path / name)
     features = json.loads((tmp_path / "z.geojson").read_text())["features"]
     for feature in features:
         outline = shapely.geometry.shape(feature["geometry"])
@@ -117,6 +117,7 @@ def test_written_as_geometry(full: worlds.Asker, zones: Zones, tmp_path: Path) -
         assert outline.symmetric_difference(truth).area < 0.02 * truth.area
     table = pq.read_table(tmp_path / "z.parquet")
     assert shapely.from_wkb(table["geometry"][0].as_py()).area > 1
+    assert "PASSERSBY:ZONES(1.0.0),I,W,presence,east," in (tmp_path / "z.sdmx.csv").read_text()
     assert (tmp_path / "z.csv").read_text().splitlines()[0].startswith('"zone","start"')
 
 

@@ -13,8 +13,9 @@ import typer.main
 import worlds
 from passersby.cli.app import app
 from passersby.demo import story
-from passersby.deployment import views
+from passersby.deployment import plans, views
 from passersby.deployment.opened import Deployment
+from passersby.gate import worth
 from passersby.gate.request import Request
 from passersby.ingest.pipeline import Ingest
 from passersby.lake.write import LEASE_S, Work
@@ -31,7 +32,8 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
     asked = (*at, *may, "--key", world.key("anna"))
     presence = ("ask", "presence", "--period", story.PERIOD, "--every", "day", "--epsilon", "0.5", *asked)
     said.command("ask", "presence", "--period", story.PERIOD, "--dry-run", *asked)
-    for name in ("rows.csv", "rows.parquet", "rows.geojson"):
+    said.command("plan", "presence", "--period", story.PERIOD, "--target-error", "5%", *asked)
+    for name in ("rows.csv", "rows.parquet", "rows.geojson", "rows.sdmx.csv"):
         said.command(*presence, "--out", folder / name)
     said.command("ask", "visitors", "--period", story.PERIOD, "--every", "week", "--epsilon", "0.5", *asked)
     with world.open() as d:
@@ -39,6 +41,7 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
     for command in (
         ("release", "show", release, "--png", folder / "map.png", *at),
         ("release", "show", release, "--label", *at),
+        ("release", "quality", release, *at),
         ("release", "list", *at),
         ("release", "verify", release, *at),
         ("budget", *at),
@@ -115,12 +118,14 @@ def run_wrong_commands(world: worlds.World, folder: Path, said: Said) -> None:
 
 
 def call_everything(world: worlds.World, folder: Path, said: Said) -> None:
-    """Call every public callable of `Deployment` and of `views`, and provoke errors of each kind."""
+    """Call every public callable of `Deployment`, `views` and `plans`, and provoke errors of each kind."""
     with world.open() as d:
         for name, get in deployment_calls(folder).items():
             said.add(f"Deployment.{name}", get(d))
         for name, get in view_calls(folder).items():
             said.add(f"views.{name}", get(d))
+        for name, get in plan_calls().items():
+            said.add(f"plans.{name}", get(d))
         for path in spoiled(folder / "spoiled"):
             take = partial(d.ingest, [path], now=worlds.now())
             said.error(f"simple {path.name}", partial(take, "simple"))
@@ -186,6 +191,7 @@ def deployment_calls(folder: Path) -> dict[str, Callable[[Deployment], object]]:
         "ingest": lambda d: d.ingest([folder / "simple.csv"], "simple", now=now).to_json(),
         "ask": lambda d: d.ask(request(), worlds.analyst(d), now=now),
         "plan": lambda d: d.plan(request(every="hour"), worlds.analyst(d), now=now),
+        "plan_forms": lambda d: d.plan_forms([request(every="hour")], worlds.analyst(d), now=now),
         "releases": lambda d: d.releases(),
         "release": lambda d: [d.release(entry.id) for entry in d.releases()],
         "balances": lambda d: d.balances(),
@@ -208,19 +214,34 @@ def view_calls(folder: Path) -> dict[str, Callable[[Deployment], object]]:
         return d.ask(request(), worlds.analyst(d), now=now)
 
     return {
-        "plan": lambda d: views.plan(d, d.plan(request(), worlds.analyst(d), now=now)),
         "answer": lambda d: views.answer(d, asked(d), folder / "rows.csv"),
         "shown": lambda d: views.shown(first(d)),
         "cost": lambda d: views.cost(d, MicroRho(first(d).micro_rho), [story.PERIOD]),
         "releases": views.releases,
         "release": lambda d: views.release(d, first(d)),
         "label_text": lambda d: views.label_text(first(d)),
+        "write": lambda d: views.write(d, first(d), folder / "rows.sdmx.csv"),
+        "structure": lambda d: views.structure(first(d)),
         "picture": lambda d: views.picture(d, first(d)),
         "caption": lambda d: views.caption(first(d), d.config.offset),
         "budget": lambda d: [views.budget(d, ""), views.budget(d, worlds.LICENCE)],
         "verify_release": lambda d: views.verify_release(d, first(d).id),
         "log_entries": lambda d: views.log_entries(d, last=1000),
         "span_text": lambda d: views.span_text(Period.parse(story.PERIOD).span(7200), d.config.offset),
+    }
+
+
+def plan_calls() -> dict[str, Callable[[Deployment], object]]:
+    """Return a use of every public function of `plans`."""
+    now = worlds.now()
+
+    def form(resolution: int, every: str, epsilon: float) -> Request:
+        return request(resolution=resolution, every=every, epsilon=epsilon)
+
+    wish = plans.Wish("presence", None, None, worth.parse_target("5%"), form)
+    return {
+        "plan": lambda d: plans.plan(d, d.plan(request(), worlds.analyst(d), now=now)),
+        "choose": lambda d: plans.choose(d, wish, worlds.analyst(d), now=now),
     }
 
 

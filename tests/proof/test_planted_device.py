@@ -11,11 +11,12 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import worlds
-from passersby.deployment import views
+from passersby.deployment import plans, views
 from passersby.deployment.opened import Deployment
 from passersby.gate import gate
 from proof import planting, saying, traces
@@ -113,12 +114,18 @@ def test_no_command_says_who_it_is(scene: Scene, tmp_path: Path) -> None:
     assert b"device-level-request" in outputs["ask devices --key"]
     _no_trace_in_what_was_said(scene, said)
     _no_trace_in_files(scene, world.root)
-    files = {"rows.csv", "rows.parquet", "rows.geojson", "map.png"}
+    files = {"rows.csv", "rows.parquet", "rows.geojson", "rows.sdmx.csv", "map.png"}
     assert files <= {path.name for path in folder.iterdir()}
     for what, needles in _secrets(scene).items():
         for name in files:
             assert not traces.in_bytes((folder / name).read_bytes(), needles), f"{what} in {name}"
         assert traces.in_files(scene.temporary, needles) == {}, f"{what} in the temporary folder"
+
+
+def _functions(module: ModuleType) -> set[str]:
+    """Return the names of a module's own public functions."""
+    found = inspect.getmembers(module, inspect.isfunction)
+    return {name for name, f in found if f.__module__ == module.__name__ and not name.startswith("_")}
 
 
 @pytest.mark.slow
@@ -130,9 +137,8 @@ def test_no_callable_returns_it_and_no_error_tells_it(scene: Scene, tmp_path: Pa
     (folder / "places.csv").write_text("lat,lon,name,category\n46.5,8.0,hut,medical\n", encoding="utf-8")
     public = {name for name in vars(Deployment) if not name.startswith("_")}
     assert saying.deployment_calls(folder).keys() == public
-    functions = inspect.getmembers(views, inspect.isfunction)
-    own = {name for name, f in functions if f.__module__ == views.__name__ and not name.startswith("_")}
-    assert saying.view_calls(folder).keys() == own
+    assert saying.view_calls(folder).keys() == _functions(views)
+    assert saying.plan_calls().keys() == _functions(plans)
     saying.call_everything(world, folder, said)
     assert len(said.failures) > 20
     _no_trace_in_what_was_said(scene, said)

@@ -20,6 +20,7 @@ from matplotlib.image import imread
 
 from passersby.errors import DiskFull, OperationError, UsageError
 from passersby.model.cells import from_text
+from passersby.model.period import DAY, Span
 from passersby.model.release import COARSE, LOW_PRECISION, SUPPRESSED
 from passersby.model.schema import ROWS
 from passersby.render import export
@@ -27,11 +28,13 @@ from passersby.render.caption import Caption
 from passersby.render.classes import classes, number, round_two
 from passersby.render.map import _legend, draw
 from passersby.render.pooled import by_cell, by_start
+from passersby.render.sdmx import About
 from passersby.render.shapes import cell_shape, countries, outlines_in
 from passersby.render.towns import nearest_town, towns_in
 
 OFFSET = 7200
 START = 1_778_450_400
+ABOUT = About("r1", "presence", "device-hours", "hour", Span(START, START + 7 * DAY), (1,), 3, OFFSET)
 CELLS = sorted(int(c) for c in h3i.grid_disk(h3i.latlng_to_cell(47.37, 8.54, 6), 1))
 
 
@@ -49,7 +52,7 @@ def rows() -> pa.Table:
 
 
 def test_csv_is_read_by_any_tool(tmp_path: Path) -> None:
-    export.write(rows(), tmp_path / "o.csv", OFFSET)
+    export.write(rows(), tmp_path / "o.csv", ABOUT)
     with (tmp_path / "o.csv").open(encoding="utf-8", newline="") as file:
         found = list(csv.DictReader(file))
     assert list(found[0]) == ["cell", "start", "estimate", "low", "high", "count", "flag"]
@@ -61,7 +64,7 @@ def test_csv_is_read_by_any_tool(tmp_path: Path) -> None:
 
 
 def test_geoparquet_has_outlines_and_metadata(tmp_path: Path) -> None:
-    export.write(rows(), tmp_path / "o.parquet", OFFSET)
+    export.write(rows(), tmp_path / "o.parquet", ABOUT)
     table = pq.read_table(tmp_path / "o.parquet")
     geo = json.loads(table.schema.metadata[b"geo"])
     assert geo["version"] == "1.1.0"
@@ -74,7 +77,7 @@ def test_geoparquet_has_outlines_and_metadata(tmp_path: Path) -> None:
 
 
 def test_geojson_is_a_feature_collection(tmp_path: Path) -> None:
-    export.write(rows(), tmp_path / "o.geojson", OFFSET)
+    export.write(rows(), tmp_path / "o.geojson", ABOUT)
     document = json.loads((tmp_path / "o.geojson").read_text(encoding="utf-8"))
     assert document["type"] == "FeatureCollection"
     assert document["features"][0]["properties"]["flag"] == SUPPRESSED
@@ -92,7 +95,7 @@ def test_a_full_disk_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(DiskFull):
-        export.write(rows(), tmp_path / "o.csv", OFFSET)
+        export.write(rows(), tmp_path / "o.csv", ABOUT)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -104,7 +107,7 @@ def test_a_folder_that_is_not_there_is_named_before_anything_is_asked(tmp_path: 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "o.csv").mkdir()
     with pytest.raises(OperationError, match=r"o\.csv"):
-        export.write(rows(), tmp_path / "o.csv", OFFSET)
+        export.write(rows(), tmp_path / "o.csv", ABOUT)
 
 
 def test_pooling_adds_up_means_and_variances() -> None:

@@ -19,6 +19,7 @@ from matplotlib.image import imread
 from matplotlib.patches import FancyArrowPatch
 
 from passersby.model.bins import Bin, Derived, Quantile, Ratio, histogram
+from passersby.model.period import DAY, Span
 from passersby.model.question import WHOLE
 from passersby.model.release import SUPPRESSED
 from passersby.model.schema import PAIR, PLACE, rows_of
@@ -26,6 +27,7 @@ from passersby.render import arrows, export, ground, panels
 from passersby.render.caption import Caption
 from passersby.render.map import draw
 from passersby.render.pooled import by_bin, by_cell, by_pair, counted, of_label
+from passersby.render.sdmx import About
 from passersby.render.shapes import bearing, cell_shape, outlines_in, pair_shape, together
 from passersby.render.towns import nearest_town, towns_in
 
@@ -65,12 +67,15 @@ def binned(bins: tuple[Bin, ...], derived: tuple[Derived, ...], starts: int = 2)
     return pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in made], schema=schema)
 
 
+ABOUT = About("r1", "flows", "trips", "hour", Span(START, START + 7 * DAY), (1,), 3, 0)
+
+
 def caption(every: str = "hour", bins: tuple[Bin, ...] = (), derived: tuple[Derived, ...] = ()) -> Caption:
     return Caption("Flows", "two hours", "trips", every, "epsilon 1", 0, bins, derived)
 
 
 def test_pairs_in_csv_name_both_cells(tmp_path: Path) -> None:
-    export.write(pairs(), tmp_path / "o.csv", 0)
+    export.write(pairs(), tmp_path / "o.csv", ABOUT)
     with (tmp_path / "o.csv").open(encoding="utf-8", newline="") as file:
         found = list(csv.DictReader(file))
     assert list(found[0])[:4] == ["origin", "destination", "start", "estimate"]
@@ -79,14 +84,14 @@ def test_pairs_in_csv_name_both_cells(tmp_path: Path) -> None:
 
 
 def test_bins_in_csv_are_named(tmp_path: Path) -> None:
-    export.write(binned(LENGTHS, MEDIAN), tmp_path / "o.csv", 0)
+    export.write(binned(LENGTHS, MEDIAN), tmp_path / "o.csv", ABOUT)
     with (tmp_path / "o.csv").open(encoding="utf-8", newline="") as file:
         found = list(csv.DictReader(file))
     assert [row["bin"] for row in found[:4]] == ["0-1 km", "1-5 km", "5+ km", "median"]
 
 
 def test_geoparquet_of_pairs_has_lines_cut_lines_and_points(tmp_path: Path) -> None:
-    export.write(pairs([WEST, EAST]), tmp_path / "o.parquet", 0)
+    export.write(pairs([WEST, EAST]), tmp_path / "o.parquet", ABOUT)
     table = pq.read_table(tmp_path / "o.parquet")
     kinds = json.loads(table.schema.metadata[b"geo"])["columns"]["geometry"]["geometry_types"]
     assert kinds == ["LineString", "MultiLineString", "Point"]
@@ -118,7 +123,7 @@ def test_a_line_over_the_antimeridian_is_as_long_as_the_way(origin: int, destina
 
 
 def test_geojson_of_pairs_is_valid(tmp_path: Path) -> None:
-    export.write(pairs([WEST, EAST]), tmp_path / "o.geojson", 0)
+    export.write(pairs([WEST, EAST]), tmp_path / "o.geojson", ABOUT)
     features = json.loads((tmp_path / "o.geojson").read_text(encoding="utf-8"))["features"]
     assert {feature["geometry"]["type"] for feature in features} == {"Point", "MultiLineString"}
     assert all(shapely.geometry.shape(feature["geometry"]).is_valid for feature in features)

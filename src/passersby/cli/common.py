@@ -48,6 +48,8 @@ Key = Annotated[
     ),
 ]
 
+Out = Annotated[Path | None, typer.Option("--out", help="A .parquet, .csv, .geojson or .sdmx.csv file.")]
+
 _WIDEST_NAME = 24
 
 out = Console(highlight=False)

@@ -12,7 +12,7 @@ from typing import Any
 
 from passersby.config import Config
 from passersby.demo import records
-from passersby.deployment import views
+from passersby.deployment import plans, views
 from passersby.deployment.create import create
 from passersby.deployment.opened import Deployment
 from passersby.errors import Refusal, UsageError
@@ -173,7 +173,7 @@ def _records(d: Deployment, seen: Seen) -> tuple[records.People, int]:
 
 def _ask(d: Deployment, who: records.People, seen: Seen, step: Say) -> None:
     request = question()
-    seen.plan = views.plan(d, d.plan(request, who.analyst, now=_now()))
+    seen.plan = plans.plan(d, d.plan(request, who.analyst, now=_now()))
     answer = d.ask(request, who.analyst, now=_now(), step=step)
     seen.release, seen.answer = answer.release, views.answer(d, answer, None)
 

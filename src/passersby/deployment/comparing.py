@@ -9,15 +9,26 @@ import numpy as np
 import pyarrow as pa
 
 from passersby.deployment.opened import Deployment
+from passersby.deployment.views import about
 from passersby.errors import UsageError
 from passersby.measures.catalogue import get as get_measure
 from passersby.model.period import Span, day_of
 from passersby.model.release import Release
 from passersby.privacy.hierarchy.compare import DISTINGUISHABLE, NOT_COMPARABLE, Comparison, compare
-from passersby.render import export
+from passersby.render import export, sdmx
 from passersby.suppliers import registry
 
-_SAME = ("measure", "definition", "area", "resolution", "every", "filters", "utc_offset", "mechanism")
+_SAME = (
+    "measure",
+    "definition",
+    "area",
+    "zones",
+    "resolution",
+    "every",
+    "filters",
+    "utc_offset",
+    "mechanism",
+)
 _SAMPLE = 12
 _CHANCE = 0.05
 
@@ -31,9 +42,11 @@ def releases(d: Deployment, before: str, after: str, out: Path | None) -> dict[s
     """
     one, other = d.release(before), d.release(after)
     _check(one, other)
+    if out is not None and out.name.lower().endswith(sdmx.ENDING):
+        raise UsageError("A comparison is no SDMX data set.", "End the name with .parquet, .csv or .geojson.")
     found = compare(one.rows, other.rows, get_measure(one.question["measure"]).released_bins)
     if out is not None:
-        export.write(found.rows, out, d.config.offset)
+        export.write(found.rows, out, about(d, one))
     verdicts, shares = found.verdicts(), found.verdicts("share_verdict")
     compared = found.rows.num_rows - verdicts[NOT_COMPARABLE]
     return {
@@ -75,7 +88,7 @@ def _check(one: Release, other: Release) -> None:
         raise UsageError(
             "The two names are of one release.", "Name two; `passersby release list` shows them."
         )
-    wrong = [name for name in _SAME if one.question[name] != other.question[name]]
+    wrong = [name for name in _SAME if one.question.get(name) != other.question.get(name)]
     lengths = [span.end - span.start for span in (_span(one), _span(other))]
     wrong += ["length"] if lengths[0] != lengths[1] else []
     if wrong:

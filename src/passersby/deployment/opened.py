@@ -236,6 +236,10 @@ class Deployment:
         """Say what a question would cost and be worth; nothing is spent. See `Gate.plan`."""
         return self.gate.plan(request, actor, now=_instant(now))
 
+    def plan_forms(self, forms: Sequence[Request], actor: Actor, *, now: int | None = None) -> list[Planned]:
+        """Do the same for one question in several resolutions and grains. See `Gate.plan_forms`."""
+        return self.gate.plan_forms(forms, actor, now=_instant(now))
+
     def release(self, name: str) -> Release:
         """Return a stored answer by its short name."""
         with self.database.read() as session:

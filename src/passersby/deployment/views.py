@@ -1,4 +1,4 @@
-"""Plain objects that commands print: plans, answers, releases, budgets. Noisy or public numbers only."""
+"""Plain objects that commands print: answers, releases, budgets. Noisy or public numbers only."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import h3.api.numpy_int as h3i
 import numpy as np
 import rfc8785
 from sqlalchemy import select
 
 from passersby.deployment.opened import Deployment
 from passersby.errors import IntegrityError, UnknownName
-from passersby.gate import prior, running, worth
 from passersby.gate.gate import Answer
-from passersby.gate.planning import Planned
+from passersby.gate.request import REVISION_DAYS
 from passersby.measures.catalogue import get as get_measure
 from passersby.model.cost import MicroRho
 from passersby.model.period import Span, day_name, day_of
@@ -26,47 +24,14 @@ from passersby.model.release import SUPPRESSED, Release
 from passersby.policy import licence as licences
 from passersby.privacy import answers
 from passersby.privacy.accounting import epsilon_for
-from passersby.privacy.hierarchy.zones import EACH
 from passersby.privacy.label import to_yaml
-from passersby.render import export
+from passersby.render import export, sdmx
 from passersby.render.caption import Caption
+from passersby.render.sdmx import About
 from passersby.store.tables import LogEntry
-from passersby.suppliers import registry
 from passersby.trustlog.entries import COMMITMENTS
 
 _SAMPLE = 12
-
-
-def plan(d: Deployment, planned: Planned) -> dict[str, Any]:
-    """Return what a question would cost and be worth, and the SQL that would run."""
-    question = planned.question
-    devices, earlier = _panel(d, planned), _earlier(d, planned)
-    found = worth.of(planned, finest=d.config.finest_resolution, devices=devices, earlier=earlier)
-    return {
-        "measure": question.measure,
-        "period": span_text(question.span, question.offset),
-        "every": question.every,
-        "resolution": question.resolution,
-        "cells": len(question.area.at(question.resolution)),
-        "buckets": len(planned.scope.starts),
-        "cost": cost(d, question.cost, [period.name for period in question.periods]),
-        "resolutions": [
-            {
-                "resolution": "zones" if w.resolution == EACH else w.resolution,
-                "edge_km": None if w.resolution == EACH else _edge_km(w.resolution),
-                "standard_error": w.standard_error,
-                "typical": w.typical,
-                "skill": w.skill,
-            }
-            for w in found
-        ],
-        "basis": _basis(devices, earlier),
-        "sql": {str(resolution): text for resolution, text in running.sql(planned).items()},
-    }
-
-
-def _edge_km(resolution: int) -> float:
-    return round(float(h3i.average_hexagon_edge_length(resolution, "km")), 1)
 
 
 def answer(d: Deployment, found: Answer, path: Path | None) -> dict[str, Any]:
@@ -151,6 +116,33 @@ def _short_question(found: Release) -> dict[str, Any]:
 def label_text(found: Release) -> str:
     """Return the label as YAML."""
     return to_yaml(found.label)
+
+
+def write(d: Deployment, found: Release, path: Path) -> None:
+    """Write a release's rows to a file whose ending chooses the format. See `render.export`."""
+    export.write(found.rows, path, about(d, found))
+
+
+def about(d: Deployment, found: Release) -> About:
+    """Return what a release's rows do not say themselves."""
+    question = found.question
+    return About(
+        release=found.id,
+        measure=question["measure"],
+        unit=get_measure(question["measure"]).unit,
+        every=question["every"],
+        span=Span(question["from"], question["to"]),
+        revisions=tuple(question["revisions"]),
+        final=len(REVISION_DAYS),
+        offset=d.config.offset,
+        zones=question.get("zones", {}),
+        resolution=question["resolution"],
+    )
+
+
+def structure(found: Release) -> bytes:
+    """Return the SDMX structure that a release's SDMX-CSV refers to."""
+    return sdmx.structure(found.rows, found.created).encode()
 
 
 def picture(d: Deployment, found: Release) -> bytes:
@@ -266,42 +258,6 @@ def span_text(span: Span, offset: int) -> str:
 def _entry(body: bytes | None) -> Mapping[str, Any]:
 
     return json.loads(body) if body else {}
-
-
-def _panel(d: Deployment, planned: Planned) -> int | None:
-    """Return the devices that contracts over the question's days declare, None where one declares none."""
-    span, offset = planned.question.span, planned.question.offset
-    first, last = day_of(span.start, offset), day_of(span.end - 1, offset)
-    with d.database.read() as session:
-        declared = [
-            supplier.contract.expected_devices
-            for supplier in registry.list_all(session)
-            if supplier.contract.dates_from <= last and supplier.contract.dates_to >= first
-        ]
-    known = [devices for devices in declared if devices is not None]
-    return sum(known) if known and len(known) == len(declared) else None
-
-
-def _earlier(d: Deployment, planned: Planned) -> Release | None:
-    """Return the newest release of the same measure and grain."""
-    question = planned.question
-    for entry in reversed(list(d.releases())):
-        same = entry.question["measure"] == question.measure and entry.question["every"] == question.every
-        if same and entry.withdrawn is None:
-            return d.release(entry.id)
-    return None
-
-
-def _basis(devices: int | None, earlier: Release | None) -> str:
-    if earlier is not None:
-        return f"Typical counts are those of release {earlier.id}. Skill below 0: publishing zeros is better."
-    if devices is None:
-        return "No contract declares its panel size (expected_devices), so that skill is unknown."
-    return (
-        f"Typical counts assume the {devices:,} devices that contracts declare, spread by the population "
-        f"of towns (GeoNames), seen in {prior.OBSERVED_SHARE:.0%} of hours. "
-        "Skill below 0: publishing zeros is better."
-    )
 
 
 def _short(value: object) -> object:

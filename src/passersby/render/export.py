@@ -1,4 +1,4 @@
-"""Writes a release's rows as GeoParquet, CSV or GeoJSON, whole or not at all."""
+"""Writes a release's rows as GeoParquet, CSV, GeoJSON or SDMX-CSV, whole or not at all."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from passersby.errors import DiskFull, OperationError, UsageError
 from passersby.model.cells import to_text
 from passersby.model.period import instant_text
 from passersby.model.schema import PAIR, PLACE, ZONE, place_of
+from passersby.render import sdmx
+from passersby.render.sdmx import About
 from passersby.render.shapes import cell_shape, pair_shape, zone_shape
 
 _Key = tuple[Any, ...]
 Writer = Callable[[pa.Table, Path, int, Mapping[str, Any]], None]
 
 
-def write(rows: pa.Table, path: Path, offset: int, question: Mapping[str, Any] | None = None) -> None:
+def write(rows: pa.Table, path: Path, about: About) -> None:
     """Write rows with places, and perhaps with starts, to `path`, whose ending chooses the format.
 
-    `question` is the canonical question, which holds the cells of its zones: the shapes of rows by zone.
-
     Raises:
-        UsageError: the ending is none of .parquet, .csv, .geojson.
+        UsageError: the ending is none of .parquet, .csv, .geojson, .sdmx.csv.
         DiskFull: there is no room.
         OperationError: the file cannot be written.
     """
     writer = check_format(path)
     part = path.with_name(f".{path.name}.part")
     try:
-        writer(rows, part, offset, question or {})
+        writer(rows, part, about)
         part.replace(path)
     except OSError as error:
         if error.errno == errno.ENOSPC:
@@ -54,22 +54,21 @@ def write(rows: pa.Table, path: Path, offset: int, question: Mapping[str, Any] |
         part.unlink(missing_ok=True)
 
 
-def check_format(path: Path) -> Writer:
+def check_format(path: Path) -> Callable[[pa.Table, Path, About], None]:
     """Return the writer for the ending of `path`: a question is paid for only if its answer can be written.
 
     Raises:
-        UsageError: the ending is none of .parquet, .csv, .geojson, or the folder is not there.
+        UsageError: the ending is none of .parquet, .csv, .geojson, .sdmx.csv, or the folder is not there.
     """
     if not path.absolute().parent.is_dir():
         raise UsageError(f"There is no folder {path.parent}.", "Make it first, or choose another with --out.")
-    writers = {".parquet": _parquet, ".csv": _csv, ".geojson": _geojson}
-    try:
-        return writers[path.suffix.lower()]
-    except KeyError:
-        raise UsageError(
-            "The name of the output does not say which format it has.",
-            "End it with .parquet, .csv or .geojson.",
-        ) from None
+    for ending, writer in _WRITERS.items():
+        if path.name.lower().endswith(ending):
+            return writer
+    raise UsageError(
+        "The name of the output does not say which format it has.",
+        "End it with .parquet, .csv, .geojson or .sdmx.csv.",
+    )
 
 
 def records(rows: pa.Table, offset: int) -> list[dict[str, Any]]:
@@ -91,13 +90,13 @@ def _named(rows: pa.Table, offset: int) -> pa.Table:
     return rows
 
 
-def _shapes(rows: pa.Table, form: Callable[[Any], Any], question: Mapping[str, Any]) -> list[Any]:
+def _shapes(rows: pa.Table, form: Callable[[Any], Any], about: About) -> list[Any]:
     """Return the shape of each row in some form: outline of a cell or zone, or line from cell to cell."""
     place = place_of(rows)
     shapes: dict[tuple[str, ...], Callable[..., Any]] = {
         PLACE: cell_shape,
         PAIR: pair_shape,
-        ZONE: lambda name: zone_shape(question["zones"], question["resolution"], name),
+        ZONE: lambda name: zone_shape(about.zones, about.resolution, name),
     }
     shape = shapes[place]
     keys: list[_Key] = list(zip(*(rows[name].to_pylist() for name in place), strict=True))
@@ -105,9 +104,9 @@ def _shapes(rows: pa.Table, form: Callable[[Any], Any], question: Mapping[str, A
     return [known[key] for key in keys]
 
 
-def _parquet(rows: pa.Table, path: Path, offset: int, question: Mapping[str, Any]) -> None:
-    geometry = pa.array(_shapes(rows, shapely.to_wkb, question), pa.binary())
-    table = _named(rows, offset)
+def _parquet(rows: pa.Table, path: Path, about: About) -> None:
+    geometry = pa.array(_shapes(rows, shapely.to_wkb, about), pa.binary())
+    table = _named(rows, about.offset)
     if "start" in rows.schema.names:
         start = rows["start"].cast(pa.timestamp("s")).cast(pa.timestamp("ms", tz="UTC"))
         table = table.set_column(table.schema.get_field_index("start"), "start", start)
@@ -124,14 +123,22 @@ def _geo(rows: pa.Table) -> dict[str, Any]:
     return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
 
 
-def _csv(rows: pa.Table, path: Path, offset: int, _question: Mapping[str, Any]) -> None:
+def _csv(rows: pa.Table, path: Path, about: About) -> None:
     quoting = "needed" if place_of(rows) == ZONE else "none"
-    pacsv.write_csv(_named(rows, offset), path, pacsv.WriteOptions(quoting_style=quoting))
+    pacsv.write_csv(_named(rows, about.offset), path, pacsv.WriteOptions(quoting_style=quoting))
 
 
-def _geojson(rows: pa.Table, path: Path, offset: int, question: Mapping[str, Any]) -> None:
+def _geojson(rows: pa.Table, path: Path, about: About) -> None:
     features = [
         {"type": "Feature", "geometry": shape, "properties": record}
-        for shape, record in zip(_shapes(rows, mapping, question), records(rows, offset), strict=True)
+        for shape, record in zip(_shapes(rows, mapping, about), records(rows, about.offset), strict=True)
     ]
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
+
+
+_WRITERS: dict[str, Callable[[pa.Table, Path, About], None]] = {
+    sdmx.ENDING: sdmx.write,  # before .csv, which its ending ends with
+    ".parquet": _parquet,
+    ".csv": _csv,
+    ".geojson": _geojson,
+}

@@ -32,6 +32,10 @@ KEY_CAP = 700_000
 """Most keys (cells times buckets) that one question measures: about ten seconds of noise on one core."""
 
 
+_ROUNDING = 1e-4
+"""About how far, relative to the cost, rounded scales and shares move the cost that an error needs."""
+
+
 @dataclass(frozen=True)
 class Level:
     """One resolution of a plan.
@@ -143,6 +147,60 @@ def make_plan(
             more buckets than can be answered at once.
     """
     built = _build(area, resolution, key_cap, buckets, kind)
+    return Plan(measure, _levels(built, squared_bound, cost, kind), squared_bound, buckets, key_cap, kind)
+
+
+def cheapest(
+    area: Area,
+    *,
+    resolution: int,
+    buckets: int,
+    squared_bound: int,
+    kind: Kind,
+    error: float,
+    between: tuple[MicroRho, MicroRho],
+) -> MicroRho | None:
+    """Return the least cost whose plan has a standard error of at most `error` at the asked resolution.
+
+    Args:
+        area: see `make_plan`, as the next four.
+        resolution: asked for.
+        buckets: number of values of a cell.
+        squared_bound: C2.
+        kind: of the measure's keys and levels.
+        error: largest standard error that will do, in units of the measure; above 0.
+        between: least and most that the question may cost.
+
+    Returns:
+        None where even the most that it may cost leaves a larger error.
+
+    Raises:
+        UsageError: see `make_plan`.
+    """
+    built = _build(area, resolution, KEY_CAP, buckets, kind)
+    least, most = (cost.value for cost in between)
+
+    def reached(cost: int) -> bool:
+        return _levels(built, squared_bound, MicroRho(cost), kind)[-1].error <= error
+
+    if not reached(most):
+        return None
+    # the error falls as one over the root of the cost, but for the rounding of scales and shares
+    known = _levels(built, squared_bound, MicroRho(most), kind)[-1].error
+    guess = most * (known / error) ** 2
+    low = max(least - 1, math.floor(guess * (1 - _ROUNDING)) - 1)
+    while low >= least and reached(low):
+        low = max(least - 1, low - max(1, low // 100))
+    high = min(most, max(low + 1, math.ceil(guess * (1 + _ROUNDING))))
+    while not reached(high):
+        high = min(most, high + max(1, high // 100))
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return MicroRho(high)
+
+
+def _levels(built: tree.Nodes, squared_bound: int, cost: MicroRho, kind: Kind) -> tuple[Level, ...]:
     costs = cost.split(shares(len(built.resolutions)))
     scales = [noise.scale_for(squared_bound, part) for part in costs]
     variances = [(scale / noise.UNIT) ** 2 for scale in scales]
@@ -151,13 +209,12 @@ def make_plan(
         if kind == "additive" and isinstance(built, tree.Tree)
         else [math.sqrt(variance) for variance in variances]
     )
-    levels = tuple(
+    return tuple(
         Level(r, size, part, scale, error)
         for r, size, part, scale, error in zip(
             built.resolutions, built.sizes, costs, scales, errors, strict=True
         )
     )
-    return Plan(measure, levels, squared_bound, buckets, key_cap, kind)
 
 
 def shares(levels: int) -> tuple[Fraction, ...]:

@@ -1,0 +1,71 @@
+"""The words of a question that `ask` and `plan` share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from passersby.errors import BadRecord, EmptyArea, UsageError
+
+if TYPE_CHECKING:
+    from passersby.model.place import Area
+    from passersby.model.zones import Zones
+
+Measure = Annotated[str, typer.Argument(help="A measure of `passersby measures`.")]
+Period = Annotated[str, typer.Option(help="2026-W20, 2026-05-12, or a range of either: A..B.")]
+Licence = Annotated[str, typer.Option(help="The licence that allows the question.")]
+Purpose = Annotated[str, typer.Option(help="A purpose of the licence, e.g. dpv:AcademicResearch.")]
+Case = Annotated[str, typer.Option(help="The case it belongs to; the log commits to it.")]
+Place = Annotated[
+    str,
+    typer.Option(
+        "--area", help="west,south,east,north, H3 cells, or a GeoJSON file; default: the licence's."
+    ),
+]
+Grain = Annotated[str, typer.Option(help="hour, daypart, day, week, or whole: all of the period.")]
+ZoneFile = Annotated[
+    Path | None,
+    typer.Option("--zones", help="Named polygons instead of cells: .geojson, .parquet or .shp."),
+]
+ZoneName = Annotated[str, typer.Option("--zone-name", help="Property or column with the zones' names.")]
+Filters = Annotated[
+    list[str] | None, typer.Option("--filter", help="hour=7,8 · weekday=sat,sun · daypart=night")
+]
+
+
+def read_area(text: str, resolution: int) -> Area | None:
+    """Return the area that somebody wrote, in cells of `resolution`; None where they wrote none."""
+    from passersby.model.place import parse_area, parse_geojson
+
+    if not text:
+        return None
+    path = Path(text)
+    if path.suffix.lower() in {".geojson", ".json"}:
+        try:
+            document = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise BadRecord(f"{path} cannot be read.", "Name a GeoJSON file.") from None
+    else:
+        document = ""
+    if not 0 <= resolution <= 15:
+        raise UsageError("There is no such resolution.", "Use 4 to 7.")
+    for finer in range(resolution, 15):
+        try:
+            return parse_geojson(document, finer) if document else parse_area(text, finer)
+        except EmptyArea:
+            continue  # smaller than a cell: in finer cells the gate can refuse it, and logs that
+    return parse_area(text, 15) if not document else parse_geojson(document, 15)
+
+
+def read_zone_file(path: Path | None, name: str, measure: str) -> Zones | None:
+    """Return the zones of a file, in cells that are no finer than the measure allows; None without one."""
+    if path is None:
+        return None
+    from passersby.measures.catalogue import CATALOGUE
+    from passersby.model.zones import FINEST
+    from passersby.sources.zones import read_zones
+
+    finest = CATALOGUE[measure].finest if measure in CATALOGUE else FINEST
+    return read_zones(path, name, finest=min(FINEST, finest))
