@@ -281,3 +281,9 @@ def test_every_measure_says_what_it_is() -> None:
         assert len(set(labels)) == len(labels)
         assert not any(mark in label for label in labels for mark in ',"\n')  # a CSV file has no quotes
     assert WEEK % HOUR == 0
+
+
+@pytest.mark.parametrize("measure", CATALOGUE.values(), ids=lambda measure: measure.name)
+def test_floors_are_in_devices_or_events_and_not_in_parts_of_them(measure: Measure) -> None:
+    assert measure.floor(20, 3) in {20, 60}
+    assert {each.factor for each in measure.released_bins if each.counted} == {measure.factor}

@@ -131,6 +131,18 @@ def test_only_what_counts_events_decides_what_is_shown(
     assert found.rows.column("estimate").null_count == (0 if shown else 4)
 
 
+@pytest.mark.parametrize(("minimum", "shown"), [(39.0, 1), (41.0, 0)])
+@pytest.mark.parametrize("additive", [True, False])
+def test_bins_in_parts_count_for_the_floor_and_the_mass_as_what_they_stand_for(
+    area: Area, root: int, silent: Sampler, additive: bool, minimum: float, shown: int
+) -> None:
+    """Forty trips, each counted as ten parts: 400 parts are not 400 trips."""
+    counts = {(root, 0, 0): 3000, (root, 0, 1): 400}
+    found = _release(area, counts, silent, bins=MEAN, derived=(), minimum=minimum, additive=additive)
+    assert found.shown == shown
+    assert found.shown_mass == pytest.approx(shown, abs=0.01)
+
+
 def test_bins_of_a_cell_are_pooled_for_the_floor(area: Area, root: int, silent: Sampler) -> None:
     """Three bins of 5 in each of two buckets are thirty."""
     counts = {(root, bucket, i): 5 for bucket in (0, 1) for i in range(3)}

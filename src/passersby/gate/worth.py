@@ -45,7 +45,8 @@ class Worth:
     """What one resolution would be worth at the question's cost.
 
     `standard_error` and `typical` (root mean square of the counts) are in units of the measure for one
-    cell and bucket; `typical` and `skill` are None where nothing public says how large counts are.
+    cell, bucket and counted bin; `typical` and `skill` are None where nothing public says how large counts
+    are.
     """
 
     resolution: int
@@ -123,7 +124,7 @@ def of(planned: Planned, *, finest: int, known: Known) -> list[Worth]:
 
 def _of_zones(planned: Planned, zones: Zones, devices: int | None) -> Worth:
     """Return the worth of the question's zones; typical counts are sums over the cells of each zone."""
-    error = planned.plan.levels[-1].error
+    error = planned.plan.levels[-1].error * planned.measure.factor
     if devices is None or planned.measure.bins:
         return Worth(EACH, error, None, None)
     expected = prior.expected_counts(zones.area, zones.resolution, devices) * prior.OBSERVED_SHARE
@@ -182,7 +183,7 @@ def _error(planned: Planned, resolution: int, cost: MicroRho) -> float | None:
         )
     except UsageError:
         return None
-    return plan.levels[-1].error
+    return plan.levels[-1].error * planned.measure.factor
 
 
 def _coarsened(planned: Planned, resolution: int) -> Area:

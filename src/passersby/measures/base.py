@@ -182,7 +182,8 @@ class Measure:
             row for each contribution, before bounding. Its keys are `keys` below.
         bound: smallest integer that no device-period's sum of squares exceeds, for every resolution.
         floor: minimum that a cell needs to be shown, from the deployment's minimum of devices and the
-            number of buckets, compared with its estimate pooled over the question's buckets and counted bins.
+            number of buckets, in devices or events. Compared with its estimate pooled over the question's
+            buckets and counted bins, each times its factor.
         pairs: keys are (origin, destination) instead of a cell; never additive.
         bins: public bins; SQL gives the index of one as `bin`.
         derived: ratios and quantiles of the bins, released as rows after them.
@@ -238,6 +239,11 @@ class Measure:
     def released_bins(self) -> tuple[Bin, ...]:
         """Its bins, or the one bin of a measure without any."""
         return self.bins or ONE_BIN
+
+    @property
+    def factor(self) -> float:
+        """What one unit of its counted bins stands for: noise is of one size before it."""
+        return next(each.factor for each in self.released_bins if each.counted)
 
     def columns(self, scope: Scope) -> int:
         """Return how many values a cell has: buckets of time, times bins."""

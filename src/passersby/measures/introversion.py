@@ -63,7 +63,7 @@ INTROVERSION = Measure(
     tables=("presence",),
     rows=_rows,
     bound=lambda _scope: _PERCENT**2,
-    floor=lambda minimum_devices, buckets: _PERCENT * minimum_devices * buckets,
+    floor=lambda minimum_devices, buckets: minimum_devices * buckets,
     bins=(Bin("inside", factor=1 / _PERCENT), Bin("outside", factor=1 / _PERCENT)),
     derived=(Ratio("introversion", ("inside",), ("inside", "outside")),),
     finest=HOME_RESOLUTION,

@@ -62,8 +62,8 @@ def release_additive(
         columns: buckets of time and bins of each node.
         plan: what to spend on each level.
         sampler: adds the noise.
-        minimum: floor of a cell's estimate, pooled over the question's buckets and counted bins, in units of
-            the measure.
+        minimum: floor of a cell's estimate, pooled over the question's buckets and counted bins, in
+            their unit.
         smooth: add the smooth view; for measures without bins.
         offset: the deployment's offset (s east of UTC), for the smooth view's hours and weekdays.
 
@@ -108,8 +108,8 @@ def release_levels(
         columns: buckets of time and bins of each node.
         plan: what to spend on each level.
         sampler: adds the noise.
-        minimum: floor of a node's estimate, pooled over the question's buckets and counted bins, in units of
-            the measure.
+        minimum: floor of a node's estimate, pooled over the question's buckets and counted bins, in
+            their unit.
 
     Raises:
         UsageError: the plan was made for another area, other buckets or an additive measure, or a level
@@ -164,12 +164,12 @@ def _other_kind() -> UsageError:
 def _whole_total(
     estimates: Sequence[npt.NDArray[np.float64]], levels: Sequence[topdown.Noisy], columns: Columns
 ) -> float:
-    """Return the sum of the estimates over all rows of counted bins, suppressed ones included.
+    """Return the sum of the estimates over all rows of counted bins, in their unit, suppressed ones too.
 
     Estimates and not counts: those are biased upwards in empty cells, so that shares of them are too small.
     """
     return sum(
-        float(values[~level.split][:, columns.counted].sum())
+        float((values[~level.split] @ (columns.factors * columns.counted)).sum())
         for values, level in zip(estimates, levels, strict=True)
     )
 

@@ -69,7 +69,7 @@ def _level(
     whole = ~level.split
     coarse = depth < len(tree.sizes) - 1
     estimates, error = seen.estimates[depth][whole], np.sqrt(seen.variances[depth][whole])
-    hidden = _hidden(estimates[:, columns.counted], error, minimum)
+    hidden = _hidden(estimates, error, columns, minimum)
     values = _values(estimates, error, columns)
     lost = hidden[:, None, None] | np.isnan(values.estimate)
     unsure = np.where(values.high - values.low > values.estimate, LOW_PRECISION, "")
@@ -119,9 +119,10 @@ def _counts(counts: Whole, columns: Columns) -> tuple[Whole, npt.NDArray[np.bool
     return whole.reshape(-1), np.tile(uncounted, len(counts) * len(columns.starts))
 
 
-def _hidden(estimate: Floats, error: Floats, minimum: float) -> npt.NDArray[np.bool_]:
-    """Tell which nodes are suppressed, from values pooled over the columns (independent noise)."""
-    pooled = estimate.sum(axis=1)
-    pooled_error = error * np.sqrt(estimate.shape[1])
+def _hidden(estimates: Floats, error: Floats, columns: Columns, minimum: float) -> npt.NDArray[np.bool_]:
+    """Tell which nodes are suppressed, from counted columns pooled (independent noise), in their unit."""
+    weights = columns.factors * columns.counted
+    pooled = estimates @ weights
+    pooled_error = error * np.linalg.norm(weights)
     hidden: npt.NDArray[np.bool_] = (pooled < minimum) | (pooled < 2 * Z95 * pooled_error)
     return hidden
