@@ -104,6 +104,27 @@ def test_a_bound_that_clips_holds_as_well(
     _check(data, engine, fresh(), measure, squared_bound=squared_bound)
 
 
+@pytest.mark.parametrize("measure", sorted(name for name, each in CATALOGUE.items() if not each.additive))
+@settings(max_examples=5)
+@given(data=st.data())
+def test_what_does_not_add_up_lies_between_the_largest_child_and_all_of_them(
+    engine: DuckDB, fresh: Callable[[], Path], measure: str, data: st.DataObject
+) -> None:
+    # the splitting from the top and the consistent counts rest on it; nothing is clipped here
+    runs, cells = data.draw(worlds())
+    ask = replace(data.draw(asks(cells, measure)), squared_bound=10**10, filters=())
+    fixes = [fix for run in runs for fix in run.fixes(ask.offset)]
+    found, tree = vectors(engine, SmallLake(fresh() / "lake", fixes, ask.offset), planned(ask))
+    for level, resolution in enumerate(tree.resolutions[:-1]):
+        above, nodes = found[resolution], found[resolution + 1]
+        children, place = tree.children(level, np.arange(tree.sizes[level]))
+        largest, total = np.zeros_like(above), np.zeros_like(above)
+        np.maximum.at(largest, place, nodes[children])
+        np.add.at(total, place, nodes[children])
+        assert (largest <= above).all()
+        assert (above <= total).all()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("measure", sorted(CATALOGUE))
 @settings(max_examples=15)

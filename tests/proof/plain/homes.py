@@ -234,11 +234,15 @@ def catchment(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
 
 
 def visitors_not_residents(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
-    """Yield each phone once for each cell and bucket in which it was seen, unless the cell is its home."""
-    homes = places(world, asked.scope.span)
-    for phone, cell, start in _visits(world, asked, resolution):
-        if phone in homes and above(homes[phone], resolution) != cell:
-            yield phone, cell, start, 1
+    """Yield each phone once for each cell and bucket that holds a cell, not its home, where it was seen."""
+    homes, scope = places(world, asked.scope.span), asked.scope
+    strangers = {
+        (phone, above(cell, resolution), start)
+        for phone, cell, start in _visits(world, asked, scope.resolution)
+        if phone in homes and above(homes[phone], scope.resolution) != cell
+    }
+    for key in strangers:
+        yield *key, 1
 
 
 def _visits(world: Any, asked: Asked, resolution: int) -> set[tuple[int, int, int]]:
