@@ -12,14 +12,17 @@ from typing import Any
 import h3.api.numpy_int as h3i
 import numpy as np
 import pytest
+from shapely.geometry import box
 
 import worlds
 from passersby.errors import Refusal
 from passersby.gate import planning
 from passersby.gate.request import DEVICE_WORDS
+from passersby.measures.catalogue import CATALOGUE
 from passersby.model.cost import MicroRho
 from passersby.model.period import DAY, parse_day
 from passersby.model.place import Area
+from passersby.model.zones import Zones
 from passersby.policy import licence as licences
 from passersby.policy.refusals import REFUSALS
 from passersby.privacy.hierarchy.plan import make_plan
@@ -94,7 +97,7 @@ _LICENCES = {
 def _public(measure: str) -> str:
     if measure.lower() in DEVICE_WORDS:
         return "device-level"
-    return measure if measure in {"presence", "visitors", "change"} else "unknown"
+    return measure if measure in CATALOGUE else "unknown"
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +212,51 @@ def test_period_of_more_than_a_year(pair: Pair) -> None:
 @pytest.mark.parametrize("period", ["2026-W20", "2026-05-12..2026-05-24", "2026-05-11..2026-05-23"])
 def test_a_comparison_of_weeks_needs_whole_ones(pair: Pair, period: str) -> None:
     assert pair.refused(measure="change", every="whole", period=period).code == "bad-period"
+
+
+@pytest.mark.parametrize(
+    ("measure", "every"),
+    [("residents", "whole"), ("catchment", "whole"), ("stay-put", "day"), ("relocation", "whole")],
+)
+def test_weeks_of_two_pseudonym_keys_are_not_joined(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, measure: str, every: str
+) -> None:
+    for asker in (pair.full, pair.empty):
+        monkeypatch.setattr(asker.d.gate._parts.ring, "_epoch_weeks", 1)
+    weeks = {"licence": "long", "period": "2026-W20..2026-W21"}
+    assert pair.refused(measure=measure, every=every, **weeks).code == "two-keys"
+    # one week has one key, and a comparison that joins nothing may have two
+    for asker in (pair.full, pair.empty):
+        for asked in (
+            {"measure": "change", "every": "whole", **weeks},
+            {"measure": "residents", "every": "whole"},
+        ):
+            asker.d.plan(asker.request(**asked), asker.actor())
+
+
+@pytest.mark.parametrize("measure", sorted(name for name, each in CATALOGUE.items() if each.finest < 7))
+def test_a_reference_location_is_not_given_in_finer_cells(pair: Pair, measure: str) -> None:
+    every = CATALOGUE[measure].grains[0]
+    assert pair.refused(measure=measure, every=every, resolution=7).code == "resolution-too-fine"
+
+
+@pytest.mark.parametrize("measure", ["residents", "coverage", "entropy", "introversion"])
+def test_whole_days_and_weeks_take_no_filter(pair: Pair, measure: str) -> None:
+    every = CATALOGUE[measure].grains[0]
+    assert pair.refused(measure=measure, every=every, filters=("hour=8",)).code == "bad-filter"
+
+
+@pytest.mark.parametrize("measure", ["visitors", "catchment", "flows", "residents"])
+def test_zones_for_what_does_not_add_up_or_is_finer_than_homes(pair: Pair, measure: str) -> None:
+    zones = Zones.from_shapes({"bern": box(7.2, 46.8, 7.7, 47.1)}, finest=8)
+    assert zones.resolution > 6
+    asked = {"measure": measure, "every": CATALOGUE[measure].grains[0], "area": None, "resolution": 5}
+    assert pair.refused(zones=zones, **asked).code == "bad-zones"
+
+
+def test_zones_smaller_than_a_cell(pair: Pair) -> None:
+    zones = Zones.from_shapes({"street": box(7.44, 46.94, 7.45, 46.95)}, finest=8)
+    assert pair.refused(zones=zones, area=None, resolution=5).code == "area-too-small"
 
 
 @pytest.mark.parametrize("epsilon", [0.0, -0.0, -1.0, math.nan, math.inf, -math.inf, 1e-300, 1e-7, 0.03])
