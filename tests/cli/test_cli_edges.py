@@ -19,7 +19,7 @@ from passersby import errors
 from passersby.cli import main, records
 from passersby.cli.app import EXIT_CODES
 from passersby.cli.reference import _flat
-from passersby.measures.catalogue import CATALOGUE
+from passersby.measures.catalogue import CATALOGUE, GROUPS
 from passersby.people.accounts import ROLES
 
 COMMANDS = dict(_flat(typer.main.get_command(main.app), ()))
@@ -234,6 +234,35 @@ def test_json_is_the_same_whatever_the_terminal() -> None:
     )
     assert wide.stdout == narrow.stdout
     assert [measure["name"] for measure in json.loads(wide.stdout)] == list(CATALOGUE)
+
+
+@pytest.mark.parametrize("columns", ["100", "160"])
+def test_the_catalogue_is_a_list_of_names_by_group(columns: str) -> None:
+    lines = _process("measures", env={**os.environ, "COLUMNS": columns}).stdout.splitlines()
+    first = [line.split()[0] for line in lines if line.strip() and not line.startswith(" ")]
+    assert [word for word in first if word in CATALOGUE] == list(CATALOGUE)
+    assert all(title in "\n".join(lines) for title in GROUPS)
+    assert len(lines) < 2 * len(CATALOGUE)
+
+
+@pytest.mark.parametrize("name", ["residents", "mean-dwell", "flows", "change"])
+def test_one_measure_is_shown_in_full(call: Call, name: str) -> None:
+    measure = CATALOGUE[name]
+    code, out, err = call("measures", name)
+    assert (code, err) == (0, "")
+    said = " ".join(out.split())
+    assert measure.definition in said
+    assert measure.clips in said
+    assert all(each.label in said for each in (*measure.bins, *measure.derived))
+    _, out, _ = call("measures", name, "--json")
+    found = json.loads(out)
+    assert list(found["bounds"]) == list(measure.grains)
+    assert " ".join(found["sql"].split()) in said
+
+
+def test_no_measure_is_shown_that_is_none(call: Call) -> None:
+    code, _, err = call("measures", "homes")
+    assert (code, err.splitlines()[0]) == (2, "unknown-name  There is no measure of that name.")
 
 
 @pytest.mark.parametrize("arguments", [["measures", "--json"], ["measures"], ["--help"]])

@@ -19,7 +19,8 @@ def test_the_page_is_what_the_catalogue_says() -> None:
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_the_page_has_each_measure_with_its_bound(name: str) -> None:
     measure, text = CATALOGUE[name], markdown()
-    assert f"## `{name}`\n\n{measure.definition}" in text
+    assert f"### `{name}`\n\n{measure.definition}" in text
+    assert f"[{name}](#{name})" in text
     for every in measure.grains:
         assert f"| {every} | " in text
 
@@ -32,8 +33,8 @@ def test_the_bounds_of_a_week_are_those_of_the_mechanism() -> None:
 
 
 def _entry(name: str) -> str:
-    _, _, rest = markdown().partition(f"## `{name}`")
-    return rest.partition("\n## ")[0]
+    _, _, rest = markdown().partition(f"### `{name}`")
+    return rest.partition("\n### ")[0].partition("\n## ")[0]
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

@@ -27,27 +27,20 @@ from passersby.errors import UsageError
 
 
 @app.command(rich_help_panel="Questions")
-def measures(as_json: AsJson = False) -> None:
-    """Show the catalogue of measures."""
-    from passersby.measures.catalogue import CATALOGUE
+def measures(
+    name: Annotated[str, typer.Argument(help="Show one in full: definition, bins, bound, SQL.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show the catalogue of measures, or one of them."""
+    from passersby.cli import described
+    from passersby.measures.catalogue import CATALOGUE, get
 
-    found = [
-        {
-            "name": m.name,
-            "unit": m.unit,
-            "definition": m.definition,
-            "source": m.source,
-            "every": list(m.grains),
-            "version": m.version,
-        }
-        for m in CATALOGUE.values()
-    ]
-
-    def human() -> None:
-        rows = [(m.name, m.unit, " ".join(m.grains), m.definition) for m in CATALOGUE.values()]
-        out.print(table(("measure", "unit", "--every", "definition"), rows))
-
-    emit(found, as_json=as_json, human=human)
+    if name:
+        one = get(name)
+        emit(described.full(one), as_json=as_json, human=lambda: described.show(one))
+    else:
+        found = [described.brief(measure) for measure in CATALOGUE.values()]
+        emit(found, as_json=as_json, human=described.show_all)
 
 
 @app.command(rich_help_panel="Questions")

@@ -1,4 +1,4 @@
-"""Every measure, one line each; command line and documentation are made from this list."""
+"""Every measure; command line and documentation are made from this list."""
 
 from __future__ import annotations
 
@@ -32,20 +32,11 @@ from passersby.measures.visitors import VISITORS
 from passersby.measures.visitors_not_residents import VISITORS_NOT_RESIDENTS
 from passersby.measures.waiting_time import WAITING_TIME
 
-CATALOGUE: dict[str, Measure] = {
-    measure.name: measure
-    for measure in (
-        PRESENCE,
-        STAY_PRESENCE,
-        VISITORS,
-        HOUR_PROFILE,
-        WEEKDAY_PROFILE,
-        DAY_NIGHT_RATIO,
-        CHANGE,
-        UNMOVING,
-        INTROVERSION,
-        COVERAGE,
-        CALENDAR_ACTIVITY,
+GROUPS: dict[str, tuple[Measure, ...]] = {
+    "Where devices are": (PRESENCE, STAY_PRESENCE, VISITORS),
+    "When a place is used": (HOUR_PROFILE, WEEKDAY_PROFILE, DAY_NIGHT_RATIO, CHANGE),
+    "How devices are seen": (COVERAGE, CALENDAR_ACTIVITY, UNMOVING, INTROVERSION),
+    "Homes": (
         RESIDENTS,
         COMMUTING,
         CATCHMENT,
@@ -55,11 +46,9 @@ CATALOGUE: dict[str, Measure] = {
         STAY_PUT,
         TIME_AT_HOME,
         MAX_DISTANCE_FROM_HOME,
-        TRIP_DISTANCE,
-        TRIP_DURATION,
-        DWELL,
-        MEAN_DWELL,
-        WAITING_TIME,
+    ),
+    "Trips and stays": (TRIP_DISTANCE, TRIP_DURATION, DWELL, MEAN_DWELL, WAITING_TIME),
+    "Mobility of devices": (
         TRIPS_PER_DAY,
         MEAN_TRIPS,
         RADIUS_OF_GYRATION,
@@ -73,7 +62,12 @@ CATALOGUE: dict[str, Measure] = {
         OVERNIGHT_VISITS,
         SAME_DAY_VISITS,
     )
+    ),
+    "Flows": (FLOWS, OUTFLOWS, INFLOWS, CONSECUTIVE_FLOWS),
 }
+"""All measures by what they are about, in the order in which they are shown."""
+
+CATALOGUE: dict[str, Measure] = {measure.name: measure for group in GROUPS.values() for measure in group}
 
 
 def get(name: str) -> Measure:

@@ -1,11 +1,11 @@
-"""Writes docs/reference/measures.md from the catalogue: definitions, bounds and SQL as they stand in code."""
+"""Describes measures from the catalogue, for docs/reference/measures.md and for `passersby measures NAME`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from passersby.measures.base import Measure, Scope
-from passersby.measures.catalogue import CATALOGUE
+from passersby.measures.catalogue import GROUPS
 from passersby.model.bins import Derived, Quantile
 from passersby.model.period import WEEK, Period, Span
 from passersby.model.question import FILTERS
@@ -37,32 +37,61 @@ _DEVICES = 20
 
 def markdown() -> str:
     """Return the reference page, Markdown."""
-    return "\n".join([_HEAD, *map(_measure, CATALOGUE.values()), _filters()])
+    return "\n".join([_HEAD, _contents(), *(_group(name) for name in GROUPS), _filters()])
+
+
+def reads(measure: Measure) -> tuple[str, ...]:
+    """Return its unit, tables and source, and how its levels hang together: a line each."""
+    tables = ", ".join(f"`{name}`" for name in measure.tables)
+    return (
+        f"Unit: {measure.unit}. Version of the definition: {measure.version}. Reads: {tables}.",
+        _levels(measure),
+        f"Source: {measure.source}.",
+    )
+
+
+def grains(measure: Measure) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return the columns and rows of a table: buckets, bound and floor of each grain."""
+    weeks = "a week" if measure.least_weeks == 1 else f"{measure.least_weeks} weeks"
+    columns = ("`--every`", f"buckets in {weeks}", "C2 of a whole week", f"floor, {_DEVICES} devices")
+    return columns, [_grain(measure, every) for every in measure.grains]
+
+
+def example(measure: Measure) -> tuple[str, str]:
+    """Return a question in words, and the SQL of its rows before any bound."""
+    scope = _scope(measure, measure.grains[0])
+    return _question(scope), measure.rows(scope, scope.resolution)
+
+
+def _contents() -> str:
+    rows = [
+        f"| {name} | {', '.join(f'[{m.name}](#{m.name})' for m in own)} |" for name, own in GROUPS.items()
+    ]
+    return "\n".join(["| about | measures |", "|---|---|", *rows, ""])
+
+
+def _group(name: str) -> str:
+    return "\n".join([f"## {name}\n", *map(_measure, GROUPS[name])])
 
 
 def _measure(measure: Measure) -> str:
-    every = measure.grains[0]
-    scope = _scope(measure, every)
-    weeks = "a week" if measure.least_weeks == 1 else f"{measure.least_weeks} weeks"
+    columns, rows = grains(measure)
+    question, sql = example(measure)
     lines = [
-        f"## `{measure.name}`",
+        f"### `{measure.name}`",
         "",
         measure.definition,
         "",
-        f"Unit: {measure.unit}. Version of the definition: {measure.version}. Reads: {_tables(measure)}.",
-        _levels(measure),
-        f"Source: {measure.source}.",
+        *reads(measure),
         "",
-        *(f"- {line}" for line in _rules(measure)),
+        *(f"- {line}" for line in rules(measure)),
         "",
-        f"| `--every` | buckets in {weeks} | C2 of a whole week | floor, {_DEVICES} devices |",
-        "|---|---|---|---|",
-        *(_grain(measure, grain) for grain in measure.grains),
+        *(f"| {' | '.join(row)} |" for row in (columns, ("---",) * len(columns), *rows)),
         "",
-        f"Its rows in SQL, for {_question(scope)}, not bounded yet:",
+        f"Its rows in SQL, for {question}, not bounded yet:",
         "",
         "```sql",
-        measure.rows(scope, scope.resolution),
+        sql,
         "```",
         "",
     ]
@@ -80,7 +109,7 @@ def _levels(measure: Measure) -> str:
     return "Children do not add up to their parent: each level is counted, bounded and noised by itself."
 
 
-def _rules(measure: Measure) -> Iterator[str]:
+def rules(measure: Measure) -> Iterator[str]:
     """Yield what else holds for a measure, one sentence or two each."""
     if measure.bins:
         yield f"Bins: {_names(each.label for each in measure.bins)}."
@@ -125,14 +154,10 @@ def _names(labels: Iterable[str]) -> str:
     return ", ".join(f"`{label}`" for label in labels)
 
 
-def _tables(measure: Measure) -> str:
-    return ", ".join(f"`{name}`" for name in measure.tables)
-
-
-def _grain(measure: Measure, every: str) -> str:
+def _grain(measure: Measure, every: str) -> tuple[str, ...]:
     scope = _scope(measure, every)
     buckets = len(scope.starts)
-    return f"| {every} | {buckets} | {measure.bound(scope):,} | {measure.floor(_DEVICES, buckets):,} |"
+    return every, str(buckets), f"{measure.bound(scope):,}", f"{measure.floor(_DEVICES, buckets):,}"
 
 
 def _filters() -> str:
