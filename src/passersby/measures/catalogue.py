@@ -46,6 +46,8 @@ GROUPS: dict[str, tuple[Measure, ...]] = {
         STAY_PUT,
         TIME_AT_HOME,
         MAX_DISTANCE_FROM_HOME,
+        OVERNIGHT_VISITS,
+        SAME_DAY_VISITS,
     ),
     "Trips and stays": (TRIP_DISTANCE, TRIP_DURATION, DWELL, MEAN_DWELL, WAITING_TIME),
     "Mobility of devices": (
@@ -55,13 +57,6 @@ GROUPS: dict[str, tuple[Measure, ...]] = {
         K_RADIUS_RATIO,
         DISTINCT_PLACES,
         ENTROPY,
-        FLOWS,
-        OUTFLOWS,
-        INFLOWS,
-        CONSECUTIVE_FLOWS,
-        OVERNIGHT_VISITS,
-        SAME_DAY_VISITS,
-    )
     ),
     "Flows": (FLOWS, OUTFLOWS, INFLOWS, CONSECUTIVE_FLOWS),
 }
