@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import io
+import json
 import os
 import re
 import shlex
@@ -162,8 +163,14 @@ def test_ask_a_question_runs(folder: Path) -> None:
         line = line.replace("MEASURE", "presence").replace(" L ", " city ").replace(" C ", " c1 ")
         return line.replace(" P ", f" {forms.PURPOSE} ")
 
-    assert Reader(folder).follow(page, real) == 1
+    corners = [[6, 46], [8, 46], [8, 47], [6, 47], [6, 46]]
+    shape = {"type": "Polygon", "coordinates": [corners]}
+    west = {"type": "Feature", "properties": {"name": "west"}, "geometry": shape}
+    districts = {"type": "FeatureCollection", "features": [west]}
+    (folder / "districts.geojson").write_text(json.dumps(districts))
+    assert Reader(folder).follow(page, real) == 2
     assert (folder / "rows.parquet").exists()
+    assert json.loads((folder / "rows.geojson").read_text())["features"]
     (block,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     printed = io.StringIO()
     with redirect_stdout(printed):
