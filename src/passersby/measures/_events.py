@@ -32,8 +32,3 @@ def squared_bound(scope: Scope) -> int:
     of_a_period = min(EVENTS_A_DAY * scope.days, EVENTS_AN_HOUR * scope.hours)
     of_a_bucket = min(EVENTS_A_DAY * days, EVENTS_AN_HOUR * scope.bucket_hours)
     return of_a_period * of_a_bucket
-
-
-def floor(minimum_devices: int, _buckets: int) -> int:
-    """Twenty devices with an event leave at least twenty events: the weakest pooled floor that they pass."""
-    return minimum_devices

@@ -12,8 +12,6 @@ from __future__ import annotations
 from passersby.measures.base import HOME_RESOLUTION, Scope
 from passersby.model.cells import parent_sql
 
-_HOURS_A_DAY = 24
-
 _STEPS = """
 WITH seen AS (
   SELECT device, {part} AS part, hour, cell, {home} AS place
@@ -81,9 +79,3 @@ def placed(scope: Scope, resolution: int) -> dict[str, str]:
         "cell": parent_sql("modal.place", resolution, of=HOME_RESOLUTION),
         "start": scope.bucket_sql("modal.part"),
     }
-
-
-def device_days(scope: Scope) -> int:
-    """Return the bound on rows of one for each device and day: days of a period, times those in one key."""
-    days = scope.hours // _HOURS_A_DAY
-    return days * min(days, scope.bucket_hours // _HOURS_A_DAY)

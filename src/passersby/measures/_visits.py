@@ -99,8 +99,3 @@ def sql(scope: Scope, resolution: int, *, measured: str, selected: str, every: s
 def units(scope: Scope) -> int:
     """Return the most rows of one period where each has its own bucket: its days, or one for the week."""
     return scope.days if scope.every == "day" else 1
-
-
-def floor(minimum_devices: int, buckets: int) -> int:
-    """Twenty devices leave twenty device-days in each day, and as many device-weeks in each week."""
-    return minimum_devices * buckets

@@ -20,6 +20,7 @@ from passersby.model.period import DAY, HOUR, WEEK, Period, Span, day_of, day_st
 from passersby.model.question import FILTERS, GRAINS, WHOLE
 from passersby.model.schema import PAIR, PLACE
 
+_HOURS_A_DAY = DAY // HOUR
 _MONDAY = 4 * DAY
 _SHIFTS = {"hour": 0, "daypart": 0, "day": 0, "week": _MONDAY}
 """Weeks start on Mondays and 1970-01-01 was a Thursday; other grains start at local midnight."""
@@ -165,6 +166,21 @@ def _floor_sql(column: str, width: int, shift: int) -> str:
     return f"({local} - {local} % {width} - {shift})"
 
 
+def device_days(scope: Scope) -> int:
+    """Return the bound on rows of one for each day of a period: all days of a bucket may be in one key."""
+    return scope.days * min(scope.days, scope.bucket_hours // _HOURS_A_DAY)
+
+
+def at_least_one(minimum_devices: int, _buckets: int) -> int:
+    """Return the weakest floor: twenty devices leave at least twenty device-hours, trips or others."""
+    return minimum_devices
+
+
+def each_bucket(minimum_devices: int, buckets: int) -> int:
+    """Return the floor of what is once in each bucket: twenty devices leave twenty in each."""
+    return minimum_devices * buckets
+
+
 @dataclass(frozen=True)
 class Measure:
     """One entry of the catalogue.
@@ -210,7 +226,7 @@ class Measure:
     tables: tuple[str, ...]
     rows: Callable[[Scope, int], str]
     bound: Callable[[Scope], int]
-    floor: Callable[[int, int], int]
+    floor: Callable[[int, int], int] = at_least_one
     pairs: bool = False
     bins: tuple[Bin, ...] = ()
     derived: tuple[Derived, ...] = ()

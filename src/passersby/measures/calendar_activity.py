@@ -12,8 +12,7 @@ that it reads are counted.
 from __future__ import annotations
 
 from passersby.measures._modal import one_row
-from passersby.measures.base import HOME_RESOLUTION, Measure, Scope
-from passersby.measures.visitors import VISITORS
+from passersby.measures.base import HOME_RESOLUTION, Measure, Scope, each_bucket
 from passersby.model.bins import Bin, Ratio
 from passersby.model.period import DAY
 from passersby.model.question import WHOLE
@@ -49,7 +48,7 @@ CALENDAR_ACTIVITY = Measure(
     tables=("presence",),
     rows=_rows,
     bound=lambda _scope: 1,
-    floor=VISITORS.floor,
+    floor=each_bucket,
     bins=_BINS,
     derived=(
         Ratio("share of 5+ d", (_LABELS[4], *_LABELS[9:]), _LABELS),

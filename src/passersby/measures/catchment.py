@@ -56,7 +56,6 @@ CATCHMENT = Measure(
     tables=("presence",),
     rows=_rows,
     bound=most_cells,
-    floor=lambda minimum_devices, _buckets: minimum_devices,
     pairs=True,
     joint=True,
     clips=CLIPS_CELLS,

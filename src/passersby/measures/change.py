@@ -15,7 +15,6 @@ changes without anybody moving: divide it by the ratio of the totals over a larg
 from __future__ import annotations
 
 from passersby.measures.base import Measure, Scope
-from passersby.measures.presence import PRESENCE
 from passersby.measures.profiles import device_hours, of_one_who_stays
 from passersby.model.bins import Bin, Ratio
 from passersby.model.period import WEEK
@@ -49,7 +48,6 @@ CHANGE = Measure(
     tables=("presence",),
     rows=_rows,
     bound=lambda scope: of_one_who_stays(scope, lambda _hour: 0),
-    floor=PRESENCE.floor,
     bins=(Bin("baseline"), Bin("current")),
     derived=(Ratio("change", ("current",), ("baseline",)),),
     least_weeks=2,

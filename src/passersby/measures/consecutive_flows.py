@@ -94,7 +94,6 @@ CONSECUTIVE_FLOWS = Measure(
     tables=("presence",),
     rows=_rows,
     bound=_bound,
-    floor=lambda minimum_devices, _buckets: minimum_devices,
     pairs=True,
     clips="at resolutions coarser than the one asked for, a device that moves in most hours counts in part",
     whole_periods=True,

@@ -14,9 +14,8 @@ There is no mean beside the histogram: a sum of up to 24 hours would make the no
 
 from __future__ import annotations
 
-from passersby.measures._modal import device_days, one_row
-from passersby.measures.base import HOME_RESOLUTION, Measure, Scope
-from passersby.measures.visitors import VISITORS
+from passersby.measures._modal import one_row
+from passersby.measures.base import HOME_RESOLUTION, Measure, Scope, device_days, each_bucket
 from passersby.model.bins import Bin, Quantile, Ratio, bin_sql
 from passersby.model.question import WHOLE
 
@@ -47,7 +46,7 @@ COVERAGE = Measure(
     tables=("presence",),
     rows=_rows,
     bound=device_days,
-    floor=VISITORS.floor,
+    floor=each_bucket,
     bins=_BINS,
     derived=(Quantile("median", 0.5), Ratio("share of 12+ h", _LABELS[3:], _LABELS)),
     finest=HOME_RESOLUTION,

@@ -17,7 +17,7 @@ is clipped.
 from __future__ import annotations
 
 from passersby.measures._homes import halves, homes_sql
-from passersby.measures.base import HOME_RESOLUTION, Measure, Scope
+from passersby.measures.base import HOME_RESOLUTION, Measure, Scope, each_bucket
 from passersby.model.bins import Bin, Ratio
 from passersby.model.cells import parent_sql
 
@@ -65,7 +65,7 @@ DISPLACEMENT = Measure(
     tables=("presence",),
     rows=_rows,
     bound=lambda scope: len(scope.starts),
-    floor=lambda minimum_devices, buckets: minimum_devices * buckets,
+    floor=each_bucket,
     bins=(Bin("home"), Bin("elsewhere"), Bin("unseen")),
     derived=(Ratio("displaced", ("elsewhere",), ("home", "elsewhere")),),
     joint=True,

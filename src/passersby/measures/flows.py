@@ -95,11 +95,6 @@ def _most(hours: Iterable[int], offset: int) -> int:
     return min(MOST_IN_A_WEEK, sum(2 + number // 4 for number in days.values()))
 
 
-def _floor(minimum_devices: int, _buckets: int) -> int:
-    """Twenty devices leave at least twenty trips: the weakest pooled floor that they pass."""
-    return minimum_devices
-
-
 FLOWS = Measure(
     name="flows",
     unit="trips",
@@ -112,7 +107,6 @@ FLOWS = Measure(
     tables=("trips",),
     rows=_pairs,
     bound=_bound,
-    floor=_floor,
     pairs=True,
     clips=_CLIPS,
 )
@@ -129,7 +123,6 @@ OUTFLOWS = Measure(
     tables=("trips",),
     rows=_cells("origin"),
     bound=_bound,
-    floor=_floor,
     clips=_CLIPS,
 )
 
@@ -145,6 +138,5 @@ INFLOWS = Measure(
     tables=("trips",),
     rows=_cells("destination"),
     bound=_bound,
-    floor=_floor,
     clips=_CLIPS,
 )

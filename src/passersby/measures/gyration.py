@@ -18,7 +18,7 @@ which has the bound.
 from __future__ import annotations
 
 from passersby.measures import _visits
-from passersby.measures.base import HOME_RESOLUTION, Measure, Scope
+from passersby.measures.base import HOME_RESOLUTION, Measure, Scope, each_bucket
 from passersby.measures.trips import QUARTILES
 from passersby.model.bins import Bin, Ratio, histogram
 
@@ -127,7 +127,7 @@ RADIUS_OF_GYRATION = Measure(
     tables=("stays",),
     rows=_radius_rows,
     bound=_visits.units,
-    floor=_visits.floor,
+    floor=each_bucket,
     bins=KM,
     derived=QUARTILES,
     finest=HOME_RESOLUTION,
@@ -150,7 +150,7 @@ K_RADIUS_RATIO = Measure(
     tables=("stays",),
     rows=_ratio_rows,
     bound=_visits.units,
-    floor=_visits.floor,
+    floor=each_bucket,
     bins=KINDS,
     derived=(Ratio("returners' share", ("returners",), ("returners", "explorers")),),
     finest=HOME_RESOLUTION,

@@ -14,7 +14,7 @@ devices; their sum is the number of device-weeks.
 from __future__ import annotations
 
 from passersby.measures._modal import placed, steps
-from passersby.measures.base import HOME_RESOLUTION, Measure, Scope
+from passersby.measures.base import HOME_RESOLUTION, Measure, Scope, each_bucket
 from passersby.model.bins import Bin, Ratio
 from passersby.model.question import WHOLE
 
@@ -63,7 +63,7 @@ INTROVERSION = Measure(
     tables=("presence",),
     rows=_rows,
     bound=lambda _scope: _PERCENT**2,
-    floor=lambda minimum_devices, buckets: minimum_devices * buckets,
+    floor=each_bucket,
     bins=(Bin("inside", factor=1 / _PERCENT), Bin("outside", factor=1 / _PERCENT)),
     derived=(Ratio("introversion", ("inside",), ("inside", "outside")),),
     finest=HOME_RESOLUTION,

@@ -105,7 +105,6 @@ MAX_DISTANCE_FROM_HOME = Measure(
     tables=("stays",),
     rows=_rows,
     bound=one_a_day,
-    floor=lambda minimum_devices, _buckets: minimum_devices,
     bins=_BINS,
     derived=(Quantile("median", 0.5),),
     joint=True,

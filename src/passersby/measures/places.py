@@ -28,7 +28,7 @@ import math
 from collections.abc import Iterable
 
 from passersby.measures import _visits
-from passersby.measures.base import HOME_RESOLUTION, Measure, Scope
+from passersby.measures.base import HOME_RESOLUTION, Measure, Scope, each_bucket
 from passersby.measures.trips import QUARTILES
 from passersby.model.bins import histogram, whole_numbers
 
@@ -134,7 +134,7 @@ DISTINCT_PLACES = Measure(
     tables=("stays",),
     rows=_number_rows,
     bound=_visits.units,
-    floor=_visits.floor,
+    floor=each_bucket,
     bins=PLACES,
     derived=QUARTILES,
     finest=HOME_RESOLUTION,
@@ -156,7 +156,7 @@ ENTROPY = Measure(
     tables=("stays",),
     rows=_entropy_rows,
     bound=_visits.units,
-    floor=_visits.floor,
+    floor=each_bucket,
     bins=BITS,
     derived=QUARTILES,
     finest=HOME_RESOLUTION,

@@ -31,11 +31,6 @@ def _rows(scope: Scope, resolution: int) -> str:
     ).strip()
 
 
-def _floor(minimum_devices: int, _buckets: int) -> int:
-    """Twenty devices leave at least twenty device-hours: the weakest pooled floor that they pass."""
-    return minimum_devices
-
-
 PRESENCE = Measure(
     name="presence",
     unit="device-hours",
@@ -47,5 +42,4 @@ PRESENCE = Measure(
     tables=("presence",),
     rows=_rows,
     bound=lambda scope: scope.hours * scope.bucket_hours,
-    floor=_floor,
 )

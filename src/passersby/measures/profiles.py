@@ -18,7 +18,6 @@ from collections import Counter
 from collections.abc import Callable
 
 from passersby.measures.base import Measure, Scope
-from passersby.measures.presence import PRESENCE
 from passersby.model.bins import Bin, Ratio
 from passersby.model.cells import parent_sql
 from passersby.model.period import DAY, HOUR, Period
@@ -105,7 +104,6 @@ HOUR_PROFILE = Measure(
     tables=("presence",),
     rows=lambda scope, resolution: device_hours(scope, resolution, _hour_sql(scope)),
     bound=lambda scope: of_one_who_stays(scope, lambda hour: _time_of_day(scope, hour) // HOUR),
-    floor=PRESENCE.floor,
     bins=tuple(Bin(f"{hour:02d}:00", hour, hour + 1) for hour in range(24)),
 )
 
@@ -120,7 +118,6 @@ WEEKDAY_PROFILE = Measure(
     tables=("presence",),
     rows=lambda scope, resolution: device_hours(scope, resolution, _weekday_sql(scope)),
     bound=lambda scope: of_one_who_stays(scope, lambda hour: _weekday(scope, hour)),
-    floor=PRESENCE.floor,
     bins=tuple(Bin(name, day, day + 1) for day, name in enumerate(FILTERS["weekday"])),
 )
 
@@ -138,7 +135,6 @@ DAY_NIGHT_RATIO = Measure(
     bound=lambda scope: of_one_who_stays(
         scope, lambda hour: int(_DAY_BEGINS <= _time_of_day(scope, hour) < _DAY_ENDS)
     ),
-    floor=PRESENCE.floor,
     bins=(Bin("day"), Bin("night")),
     derived=(Ratio("day-night", ("day",), ("night",)),),
 )

@@ -36,7 +36,6 @@ RELOCATION = Measure(
     tables=("presence",),
     rows=_rows,
     bound=lambda _scope: 1,
-    floor=lambda minimum_devices, _buckets: minimum_devices,
     pairs=True,
     joint=True,
     finest=HOME_RESOLUTION,

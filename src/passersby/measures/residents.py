@@ -48,7 +48,6 @@ RESIDENTS = Measure(
     tables=("presence",),
     rows=_rows,
     bound=lambda _scope: 1,
-    floor=lambda minimum_devices, _buckets: minimum_devices,
     joint=True,
     finest=HOME_RESOLUTION,
     filtered=False,

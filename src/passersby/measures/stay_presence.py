@@ -57,7 +57,6 @@ STAY_PRESENCE = Measure(
     tables=("stays",),
     rows=_rows,
     bound=PRESENCE.bound,
-    floor=PRESENCE.floor,
     whole_periods=True,
     contributions_a_row=8,
 )

@@ -64,7 +64,6 @@ STAY_PUT = Measure(
     tables=("presence",),
     rows=_rows,
     bound=one_a_day,
-    floor=lambda minimum_devices, _buckets: minimum_devices,
     bins=(Bin("stayed"), Bin("left")),
     derived=(Ratio("stay-put", ("stayed",), ("stayed", "left")),),
     joint=True,

@@ -76,7 +76,6 @@ TIME_AT_HOME = Measure(
     tables=("presence",),
     rows=_rows,
     bound=lambda scope: 2 * _PARTS**2 * len(scope.starts),
-    floor=lambda minimum_devices, _buckets: minimum_devices,
     bins=(Bin("sum", factor=1 / _PARTS, counted=False), Bin("count", factor=1 / _PARTS)),
     derived=(Ratio("mean", ("sum",), ("count",)),),
     joint=True,

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from passersby.measures import _visits
-from passersby.measures.base import HOME_RESOLUTION, Measure, Scope
+from passersby.measures.base import HOME_RESOLUTION, Measure, Scope, device_days, each_bucket
 from passersby.model.bins import Bin, Ratio, whole_numbers
 
 TRIPS = whole_numbers(0, 7, "trips")
@@ -62,11 +62,6 @@ def _mean_rows(scope: Scope, resolution: int) -> str:
     return _sql(scope, resolution, _STACKED.format(bucket=scope.bucket_sql("start"), most=MOST_TRIPS))
 
 
-def _bound(scope: Scope) -> int:
-    """Return days times the most of them in one bucket."""
-    return scope.days * (scope.days if scope.every == "week" else 1)
-
-
 TRIPS_PER_DAY = Measure(
     name="trips-per-day",
     unit="device-days",
@@ -80,8 +75,8 @@ TRIPS_PER_DAY = Measure(
     grains=_visits.GRAINS,
     tables=("stays", "trips"),
     rows=_rows,
-    bound=_bound,
-    floor=_visits.floor,
+    bound=device_days,
+    floor=each_bucket,
     bins=TRIPS,
     derived=(Ratio("unmoving", (TRIPS[0].label,), tuple(each.label for each in TRIPS)),),
     finest=HOME_RESOLUTION,
@@ -100,8 +95,8 @@ MEAN_TRIPS = Measure(
     grains=_visits.GRAINS,
     tables=("stays", "trips"),
     rows=_mean_rows,
-    bound=lambda scope: 2 * MOST_TRIPS**2 * _bound(scope),
-    floor=_visits.floor,
+    bound=lambda scope: 2 * MOST_TRIPS**2 * device_days(scope),
+    floor=each_bucket,
     bins=(Bin("trips", counted=False), Bin("device-days", factor=1 / MOST_TRIPS)),
     derived=(Ratio("mean", ("trips",), ("device-days",)),),
     finest=HOME_RESOLUTION,

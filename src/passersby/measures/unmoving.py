@@ -14,9 +14,8 @@ so that the bound is that of `measures.coverage`. Nothing is clipped.
 
 from __future__ import annotations
 
-from passersby.measures._modal import device_days, one_row
-from passersby.measures.base import HOME_RESOLUTION, Measure, Scope
-from passersby.measures.visitors import VISITORS
+from passersby.measures._modal import one_row
+from passersby.measures.base import HOME_RESOLUTION, Measure, Scope, device_days, each_bucket
 from passersby.model.bins import Bin, Ratio
 from passersby.model.cells import parent_sql
 from passersby.model.question import WHOLE
@@ -48,7 +47,7 @@ UNMOVING = Measure(
     tables=("presence",),
     rows=_rows,
     bound=device_days,
-    floor=VISITORS.floor,
+    floor=each_bucket,
     bins=(Bin("unmoving"), Bin("moving")),
     derived=(Ratio("share unmoving", ("unmoving",), ("unmoving", "moving")),),
     finest=HOME_RESOLUTION,

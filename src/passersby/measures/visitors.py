@@ -7,7 +7,7 @@ of at most H (cell, bucket) keys at any resolution. That is the bound: nothing i
 
 from __future__ import annotations
 
-from passersby.measures.base import Measure, Scope
+from passersby.measures.base import Measure, Scope, each_bucket
 from passersby.model.cells import parent_sql
 
 _SQL = """
@@ -43,5 +43,5 @@ VISITORS = Measure(
     tables=("presence",),
     rows=_rows,
     bound=lambda scope: scope.hours,
-    floor=lambda minimum_devices, buckets: minimum_devices * buckets,
+    floor=each_bucket,
 )

@@ -13,7 +13,7 @@ Not additive. A device has one dominant cell an hour, so no more keys than the q
 from __future__ import annotations
 
 from passersby.measures._homes import CLIPS_CELLS, homes_sql, most_cells
-from passersby.measures.base import HOME_RESOLUTION, Measure, Scope
+from passersby.measures.base import HOME_RESOLUTION, Measure, Scope, each_bucket
 from passersby.model.cells import parent_sql
 from passersby.model.question import WHOLE
 
@@ -56,7 +56,7 @@ VISITORS_NOT_RESIDENTS = Measure(
     tables=("presence",),
     rows=_rows,
     bound=most_cells,
-    floor=lambda minimum_devices, buckets: minimum_devices * buckets,
+    floor=each_bucket,
     joint=True,
     clips=CLIPS_CELLS,
     finest=HOME_RESOLUTION,

@@ -67,7 +67,6 @@ WAITING_TIME = Measure(
     tables=("trips",),
     rows=_rows,
     bound=_events.squared_bound,
-    floor=_events.floor,
     bins=MINUTES,
     derived=QUARTILES,
     clips=_events.CLIPS,
