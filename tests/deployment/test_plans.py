@@ -227,6 +227,40 @@ def test_bins_and_pairs_have_no_typical_count(asker: worlds.Asker, monkeypatch: 
     assert units["cheapest"]["standard_error"] <= 1000
 
 
+def test_what_public_figures_do_not_say_is_named(asker: worlds.Asker) -> None:
+    view = _choose(asker, measure="outflows", every="week", resolution=5)
+    assert view["cheapest"] is None
+    assert "how large counts of `outflows` are" in view["missing"]
+
+
+def test_the_error_of_a_bin_in_parts_is_that_of_what_it_stands_for(asker: worlds.Asker) -> None:
+    """A device-week counts as a hundred parts: an error of twenty is one of 2,000 parts."""
+    view = _choose(asker, "20", measure="introversion", resolution=5, every="week")
+    best = view["cheapest"]
+    asked = asker.request(measure="introversion", resolution=5, every="week", epsilon=best["epsilon"])
+    plan = asker.d.plan(asked, asker.actor()).plan
+    assert 20 * 0.99 < plan.levels[-1].error / 100 <= 20
+
+
+@pytest.mark.parametrize(
+    ("measure", "every", "times"),
+    [
+        ("presence", "week", 168),
+        ("visitors", "week", 1),
+        ("residents", "whole", 1),
+        ("outflows", "week", None),
+    ],
+)
+def test_public_figures_say_where_people_live_and_not_what_they_do(
+    asker: worlds.Asker, measure: str, every: str, times: int | None
+) -> None:
+    planned = asker.d.plan(asker.request(measure=measure, every=every, resolution=5), asker.actor())
+    found = {w.resolution: w.typical for w in worth.of(planned, finest=5, known=worth.Known(100_000, None))}
+    counts = prior.expected_counts(planned.question.area, 5, 100_000) * prior.OBSERVED_SHARE
+    expected = None if times is None else pytest.approx(times * float(np.sqrt(np.mean(counts**2))))
+    assert found[5] == expected
+
+
 def test_a_contract_without_a_panel_is_named(asker: worlds.Asker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plans, "_panel", lambda *_: None)
     view = _choose(asker)

@@ -168,6 +168,11 @@ def _missing(planned: Planned, known: Known) -> str:
     if measure.pairs or measure.bins:
         kind = "pairs of cells" if measure.pairs else "bins"
         return f"nothing public says how `{measure.name}` is spread over its {kind}"
+    if not measure.expected:
+        return (
+            f"nothing public says how large counts of `{measure.name}` are, and there is no earlier release "
+            "of it with this grain and these filters"
+        )
     if known.devices is None:
         return (
             "a contract over these days does not declare its panel (`expected_devices`), and there is no "

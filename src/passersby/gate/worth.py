@@ -125,11 +125,11 @@ def of(planned: Planned, *, finest: int, known: Known) -> list[Worth]:
 def _of_zones(planned: Planned, zones: Zones, devices: int | None) -> Worth:
     """Return the worth of the question's zones; typical counts are sums over the cells of each zone."""
     error = planned.plan.levels[-1].error * planned.measure.factor
-    if devices is None or planned.measure.bins:
+    if devices is None or not planned.measure.expected:
         return Worth(EACH, error, None, None)
-    expected = prior.expected_counts(zones.area, zones.resolution, devices) * prior.OBSERVED_SHARE
+    expected = prior.expected_counts(zones.area, zones.resolution, devices) * _times(planned)
     zone, _ = zones.find(zones.area.at(zones.resolution))
-    counts = np.bincount(zone, weights=expected, minlength=len(zones)) * planned.scope.bucket_hours
+    counts = np.bincount(zone, weights=expected, minlength=len(zones))
     typical = float(np.sqrt(np.mean(counts**2)))
     return Worth(EACH, error, typical, 1 - error / typical if typical else None)
 
@@ -155,7 +155,7 @@ def price(planned: Planned, target: Target, *, delta: float, most: float, known:
             buckets=measure.columns(planned.scope),
             squared_bound=measure.squared_sensitivity(planned.scope),
             kind=measure.kind,
-            error=wanted,
+            error=wanted / measure.factor,
             between=(MicroRho(LEAST_MICRO_RHO), dearest),
         )
     while wanted is not None and cost is not None:
@@ -198,17 +198,22 @@ def _coarsened(planned: Planned, resolution: int) -> Area:
 def _typical(planned: Planned, resolution: int, known: Known) -> tuple[float | None, bool]:
     """Return the typical count, and whether it is that of an earlier release."""
     if planned.measure.pairs or planned.measure.bins:
-        return None, False  # public figures say how many people live in a cell, not what they do
+        return None, False
     if known.earlier is not None:
         found = _from_release(known.earlier, resolution)
         if found is not None:
             return found, True
-    if known.devices is None:
-        return None, False
+    if known.devices is None or not planned.measure.expected:
+        return None, False  # public figures say how many people live in a cell, not what they do
     area = _coarsened(planned, resolution)
-    counts = prior.expected_counts(area, resolution, known.devices) * prior.OBSERVED_SHARE
-    hours = planned.scope.bucket_hours if planned.measure.additive else 1
-    return float(np.sqrt(np.mean((counts * hours) ** 2))), False
+    counts = prior.expected_counts(area, resolution, known.devices) * _times(planned)
+    return float(np.sqrt(np.mean(counts**2))), False
+
+
+def _times(planned: Planned) -> float:
+    """Return how often a device is expected to count in a bucket in the cell where it lives."""
+    hours = planned.scope.bucket_hours if planned.measure.expected == "each hour" else 1
+    return prior.OBSERVED_SHARE * hours
 
 
 def _from_release(earlier: Release, resolution: int) -> float | None:

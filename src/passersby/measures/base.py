@@ -200,6 +200,8 @@ class Measure:
         floor: minimum that a cell needs to be shown, from the deployment's minimum of devices and the
             number of buckets, in devices or events. Compared with its estimate pooled over the question's
             buckets and counted bins, each times its factor.
+        expected: how often it counts a device in the cell where it lives: in each hour of a bucket, or once.
+            Public figures then say how large counts may be; of "" they say nothing.
         pairs: keys are (origin, destination) instead of a cell; never additive.
         bins: public bins; SQL gives the index of one as `bin`.
         derived: ratios and quantiles of the bins, released as rows after them.
@@ -227,6 +229,7 @@ class Measure:
     rows: Callable[[Scope, int], str]
     bound: Callable[[Scope], int]
     floor: Callable[[int, int], int] = at_least_one
+    expected: Literal["each hour", "once", ""] = ""
     pairs: bool = False
     bins: tuple[Bin, ...] = ()
     derived: tuple[Derived, ...] = ()

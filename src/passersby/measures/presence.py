@@ -41,5 +41,6 @@ PRESENCE = Measure(
     grains=("hour", "daypart", "day", "week"),
     tables=("presence",),
     rows=_rows,
+    expected="each hour",
     bound=lambda scope: scope.hours * scope.bucket_hours,
 )

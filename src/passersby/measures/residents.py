@@ -47,6 +47,7 @@ RESIDENTS = Measure(
     grains=(WHOLE,),
     tables=("presence",),
     rows=_rows,
+    expected="once",
     bound=lambda _scope: 1,
     joint=True,
     finest=HOME_RESOLUTION,

@@ -56,6 +56,7 @@ STAY_PRESENCE = Measure(
     grains=PRESENCE.grains,
     tables=("stays",),
     rows=_rows,
+    expected="each hour",
     bound=PRESENCE.bound,
     whole_periods=True,
     contributions_a_row=8,

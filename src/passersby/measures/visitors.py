@@ -42,6 +42,7 @@ VISITORS = Measure(
     grains=("day", "week"),
     tables=("presence",),
     rows=_rows,
+    expected="once",
     bound=lambda scope: scope.hours,
     floor=each_bucket,
 )
