@@ -185,6 +185,14 @@ def test_ratios_are_not_negative() -> None:
     assert _one(Ratio("r", ("a",), ("b",)), [-20.0, 100.0, 0.0], 1.0, PARTS) == (0, 0, 0)
 
 
+def test_shares_are_at_most_one_and_other_ratios_may_be_more() -> None:
+    assert _one(Ratio("r", ("a",), ("a", "b")), [100.0, -20.0, 0.0], 1.0, PARTS) == (1, 1, 1)
+    estimate, low, high = _one(Ratio("r", ("a",), ("a", "b")), [99.0, 1.0, 0.0], 1.0, PARTS)
+    assert estimate == pytest.approx(0.99)
+    assert low < estimate < high == 1
+    assert _one(Ratio("r", ("a",), ("b",)), [100.0, 50.0, 0.0], 1.0, PARTS)[0] == 2
+
+
 def test_a_ratio_of_bins_that_are_not_there_is_a_mistake() -> None:
     with pytest.raises(KeyError):
         _one(Ratio("r", ("z",), ("b",)), [1.0, 1.0, 1.0], 1.0, PARTS)

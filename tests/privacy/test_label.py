@@ -146,6 +146,15 @@ def test_shown_mass_is_a_share_of_four_digits(facts: Facts) -> None:
     assert build(facts)["shown_mass"] == 0.9753
 
 
+def test_the_kind_of_table_is_said(facts: Facts) -> None:
+    pairs = dataclasses.replace(facts, plan=dataclasses.replace(facts.plan, kind="pairs"))
+    zones = dataclasses.replace(facts, border="Zones are held in cells.")
+    kinds = [build(each)["data_product_type"] for each in (facts, pairs, zones)]
+    assert kinds == [
+        f"table of counts by {place} and time" for place in ("H3 cell", "pair of H3 cells", "zone")
+    ]
+
+
 def test_clipping_is_said(facts: Facts) -> None:
     text = build(dataclasses.replace(facts, clips="longer ones count less"))["contribution_bound"]
     assert "longer ones count less, so that estimates are biased low" in text

@@ -154,7 +154,7 @@ def build(facts: Facts) -> Label:
         "data_curators": list(facts.curators),
         "description": facts.definition,
         "intended_use": facts.purpose,
-        "data_product_type": "table of counts by H3 cell and time",
+        "data_product_type": f"table of counts by {_place(facts)} and time",
         "data_product_region": facts.region,
         "data_product_sector": "mobility",
         "publication_date": facts.published,
@@ -226,6 +226,12 @@ def _is(value: object, kind: type) -> bool:
     if kind is str:
         return isinstance(value, str) and bool(value.strip())
     return isinstance(value, kind)
+
+
+def _place(facts: Facts) -> str:
+    if facts.plan.kind == "pairs":
+        return "pair of H3 cells"
+    return "zone" if facts.border else "H3 cell"
 
 
 def _variant(facts: Facts) -> Label:

@@ -4,7 +4,8 @@ The noise of the bins of one node and bucket of time is independent and of one v
 factor), so that intervals follow from it alone:
 
 - a ratio a / b has Fieller's interval (Fieller 1954, "Some Problems in Interval Estimation"): all t for which
-  a - t * b is within 1.96 of its standard errors of 0;
+  a - t * b is within 1.96 of its standard errors of 0. Estimate and interval are cut at 0 and, where a is a
+  part of b, at 1, which the true ratio does not pass: that lowers no interval's coverage;
 - a quantile q of a histogram has Woodruff's (1952): from the first to the last x for which the noisy number
   below x is within 1.96 standard errors of q times the total. Noise can make the cumulated histogram fall:
   the estimate is read from the mean of its running maximum from below and its running minimum from above.
@@ -68,7 +69,9 @@ def _ratio(what: Ratio, values: Floats, error: Floats, bins: Sequence[Bin]) -> I
     factors = np.array([each.factor for each in bins])
     spread = (error**2)[:, None] * (factors**2)  # variance of each bin, shape (nodes, bins)
     var_a, var_b, both = ((spread @ weight)[:, None] for weight in (above, below, above * below))
-    return fieller(values @ above, values @ below, var_a, var_b, both)
+    found = fieller(values @ above, values @ below, var_a, var_b, both)
+    share = set(what.numerators) <= set(what.denominators)
+    return Interval(*(np.minimum(part, 1) for part in found)) if share else found
 
 
 def fieller(a: Floats, b: Floats, var_a: Floats, var_b: Floats, both: Floats | float = 0.0) -> Interval:
