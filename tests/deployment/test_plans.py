@@ -37,7 +37,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> worlds.World:
 @pytest.fixture
 def asker(built: worlds.World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[worlds.Asker]:
     monkeypatch.setattr(gate, "TICK_S", 0.001)
-    monkeypatch.setattr(plans, "_panel", lambda *_: 100_000)
+    monkeypatch.setattr(plans, "declared_devices", lambda *_: 100_000)
     with built.copied(tmp_path / "d").open() as d:
         yield worlds.Asker(d)
 
@@ -262,7 +262,7 @@ def test_public_figures_say_where_people_live_and_not_what_they_do(
 
 
 def test_a_contract_without_a_panel_is_named(asker: worlds.Asker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plans, "_panel", lambda *_: None)
+    monkeypatch.setattr(plans, "declared_devices", lambda *_: None)
     view = _choose(asker)
     assert view["cheapest"] is None
     assert "expected_devices" in view["missing"]

@@ -39,7 +39,7 @@ def test_an_answer_that_came_meanwhile_is_the_answer(
     """Two ask at once: the first is answered between the second's look and its charge."""
     reserve, first = Gate._reserve, []
 
-    def overtaken(self: Gate, *args: Any) -> str:
+    def overtaken(self: Gate, *args: Any) -> list[str]:
         with monkeypatch.context() as patch:
             patch.setattr(Gate, "_reserve", reserve)
             first.append(full.ask())

@@ -24,6 +24,22 @@ from passersby.model.period import Period
 from passersby.model.place import Area
 from proof.planting import HEADER, ID, Said, rows, spoiled
 
+BUNDLE = f"""
+epsilon = 0.4
+period = "{story.PERIOD}"
+licence = "{worlds.LICENCE}"
+purpose = "{worlds.PURPOSE}"
+case = "{worlds.CASE}"
+resolution = 4
+every = "week"
+
+[[question]]
+measure = "presence"
+
+[[question]]
+measure = "visitors"
+"""
+
 
 def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
     """Run every command that looks at the deployment or at a file, as people and as programs read it."""
@@ -35,6 +51,8 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
     said.command("plan", "presence", "--period", story.PERIOD, "--target-error", "5%", *asked)
     for name in ("rows.csv", "rows.parquet", "rows.geojson", "rows.sdmx.csv"):
         said.command(*presence, "--out", folder / name)
+    (folder / "bundle.toml").write_text(BUNDLE)
+    said.command("bundle", folder / "bundle.toml", "--key", world.key("anna"), *at)
     said.command("ask", "visitors", "--period", story.PERIOD, "--every", "week", "--epsilon", "0.5", *asked)
     with world.open() as d:
         release = d.releases()[0].id
@@ -84,6 +102,7 @@ def run_wrong_commands(world: worlds.World, folder: Path, said: Said) -> None:
             ("supplier", "assess", "simple", "--file", path),
             ("impact", "approve", "--file", path),
             ("licence", "grant", "--file", path),
+            ("bundle", path),
         ):
             said.command(*command, *at, *custodian)
         said.command("supplier", "sniff", path)
@@ -192,6 +211,12 @@ def deployment_calls(folder: Path) -> dict[str, Callable[[Deployment], object]]:
         "ask": lambda d: d.ask(request(), worlds.analyst(d), now=now),
         "plan": lambda d: d.plan(request(every="hour"), worlds.analyst(d), now=now),
         "plan_forms": lambda d: d.plan_forms([request(every="hour")], worlds.analyst(d), now=now),
+        "plan_together": lambda d: d.plan_together(
+            [request(), request(every="week")], worlds.analyst(d), now=now
+        ),
+        "ask_together": lambda d: d.ask_together(
+            [request(), request(every="week")], worlds.analyst(d), now=now
+        ),
         "releases": lambda d: d.releases(),
         "release": lambda d: [d.release(entry.id) for entry in d.releases()],
         "balances": lambda d: d.balances(),
@@ -241,6 +266,9 @@ def plan_calls() -> dict[str, Callable[[Deployment], object]]:
     wish = plans.Wish("presence", None, None, worth.parse_target("5%"), form)
     return {
         "plan": lambda d: plans.plan(d, d.plan(request(), worlds.analyst(d), now=now)),
+        "declared_devices": lambda d: plans.declared_devices(
+            d, d.plan(request(), worlds.analyst(d), now=now)
+        ),
         "choose": lambda d: plans.choose(d, wish, worlds.analyst(d), now=now),
     }
 

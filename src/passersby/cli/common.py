@@ -85,6 +85,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Se
     return made
 
 
+def percent(share: float | None) -> str:
+    """Return a share for people, in three digits."""
+    if share is None:
+        return "unknown"
+    return f"{100 * share:,.0f}%" if share >= 1 else f"{100 * share:.3g}%"
+
+
 def steps(lines: Sequence[tuple[str, str]]) -> None:
     """Print numbered next commands, each with what it does."""
     for number, (command, purpose) in enumerate(lines, 1):

@@ -10,7 +10,7 @@ import typer
 
 from passersby.cli.app import app
 from passersby.cli.asked import Case, Filters, Licence, Measure, Period, Place, Purpose, read_area
-from passersby.cli.common import AsJson, Folder, Key, emit, now, opened, out, table
+from passersby.cli.common import AsJson, Folder, Key, emit, now, opened, out, percent, table
 
 
 @app.command(rich_help_panel="Questions")
@@ -143,7 +143,6 @@ def _advice(view: dict[str, Any]) -> list[str]:
 
 
 def _error(value: float | None, *, relative: bool) -> str:
-    if value is None:
-        return "unknown"
-    shown = 100 * value if relative else value
-    return (f"{shown:,.0f}" if shown >= 100 else f"{shown:.3g}") + ("%" if relative else "")
+    if relative or value is None:
+        return percent(value)
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -240,6 +240,23 @@ class Deployment:
         """Do the same for one question in several resolutions and grains. See `Gate.plan_forms`."""
         return self.gate.plan_forms(forms, actor, now=_instant(now))
 
+    def plan_together(
+        self, requests: Sequence[Request], actor: Actor, *, now: int | None = None
+    ) -> list[Planned]:
+        """Say what a bundle of questions would cost; nothing is spent. See `Gate.plan_together`."""
+        return self.gate.plan_together(requests, actor, now=_instant(now))
+
+    def ask_together(
+        self,
+        requests: Sequence[Request],
+        actor: Actor,
+        *,
+        now: int | None = None,
+        step: Callable[[str], None] = lambda _: None,
+    ) -> list[Answer]:
+        """Answer a bundle of questions, or none of them. See `Gate.ask_together`."""
+        return self.gate.ask_together(requests, actor, now=_instant(now), step=step)
+
     def release(self, name: str) -> Release:
         """Return a stored answer by its short name."""
         with self.database.read() as session:

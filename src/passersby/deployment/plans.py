@@ -186,10 +186,10 @@ def _edge_km(resolution: int) -> float:
 
 
 def _known(d: Deployment, planned: Planned) -> Known:
-    return Known(_panel(d, planned), _earlier(d, planned))
+    return Known(declared_devices(d, planned), _earlier(d, planned))
 
 
-def _panel(d: Deployment, planned: Planned) -> int | None:
+def declared_devices(d: Deployment, planned: Planned) -> int | None:
     """Return the devices that contracts over the question's days declare, None where one declares none."""
     span, offset = planned.question.span, planned.question.offset
     first, last = day_of(span.start, offset), day_of(span.end - 1, offset)

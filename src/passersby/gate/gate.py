@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
-from passersby.errors import Busy, PassersbyError, Refusal
+from passersby.errors import Busy, PassersbyError, Refusal, UsageError
 from passersby.gate import planning, record, running
 from passersby.gate.parts import Parts
 from passersby.gate.planning import Planned
@@ -31,6 +31,8 @@ from passersby.gate.request import DEVICE_WORDS, LONGEST_CASE, Request
 from passersby.keys.signed import Actor
 from passersby.measures.catalogue import CATALOGUE
 from passersby.model.release import Release
+from passersby.policy.refusals import refusal
+from passersby.privacy.accounting import micro_rho_for
 from passersby.trustlog.entries import append
 
 _LEASE_S = 15 * 60
@@ -86,6 +88,27 @@ class Gate:
                     raise
         return found
 
+    def plan_together(self, requests: Sequence[Request], actor: Actor, *, now: int) -> list[Planned]:
+        """Do step 1 for a bundle: every question is allowed, and together they cost no more than one may.
+
+        Raises:
+            Refusal: one of them, or their sum, is not allowed; logged.
+            UsageError: they do not read the same periods, or one is there twice.
+        """
+        planned = [self._decide(request, actor, now) for request in requests]
+        if len({each.question.periods for each in planned}) > 1:
+            raise UsageError(
+                "The questions do not read the same weeks.", "Ask each period in its own bundle."
+            )
+        if len({each.question.sha256 for each in planned}) < len(planned):
+            raise UsageError("A question is there twice.", "Ask it once: a stored answer is free.")
+        config = self._parts.config
+        cap = micro_rho_for(config.epsilon_question, config.delta).value
+        if sum(each.question.cost.value for each in planned) > cap:
+            self._log_refusal(requests[0], actor, "epsilon-over-question-cap", now)
+            raise refusal("epsilon-over-question-cap")
+        return planned
+
     def ask(
         self, request: Request, actor: Actor, *, now: int, step: Callable[[str], None] = lambda _: None
     ) -> Answer:
@@ -102,54 +125,91 @@ class Gate:
             Busy: the same question is just being answered.
             PassersbyError: the machine failed after the budget was reserved; it stays spent.
         """
+        return self.ask_together([request], actor, now=now, step=step)[0]
+
+    def ask_together(
+        self,
+        requests: Sequence[Request],
+        actor: Actor,
+        *,
+        now: int,
+        step: Callable[[str], None] = lambda _: None,
+    ) -> list[Answer]:
+        """Answer a bundle of questions: all are reserved in one transaction, or none is.
+
+        Each gets a release of its own; what was asked before is handed out, free. Steps 3 to 6 repeat.
+
+        Raises:
+            Refusal, Busy, PassersbyError: see `ask`; answers that were stored before a failure are kept.
+            UsageError: see `plan_together`.
+        """
         parts, begun = self._parts, time.monotonic()
         clock = partial(_later, now, begun)
         step("1 of 7: deciding")
-        planned = self._decide(request, actor, now)
-        stored = self._stored(planned, now)
-        if stored is not None:
-            return Answer(stored, new=False)
-        step("2 of 7: reserving budget")
-        try:
-            reservation = self._reserve(planned, now)
-        except Busy:
-            # whoever asked at the same moment may have got the answer since it was looked for
-            stored = self._stored(planned, now)
-            if stored is None:
-                raise
-            return Answer(stored, new=False)
-        with self._given_up_on_failure(reservation):
-            step("3 of 7: running the bounded query")
-            renew = partial(self._renew, reservation, clock)
-            parts.lake.expire(now)  # what has reached its deletion date is read no more
-            counts = running.run(parts.engine, parts.lake, planned, now=now, renew=renew)
-            step("4 of 7: adding noise")
-            renew()
-            measured = running.measure(planned, counts, parts.sampler, parts.config.minimum_devices)
-            step("5 of 7: estimating")
-            draft = record.draft(parts, planned, measured, now=now)
-            step("6 of 7: storing the answer")
-            release = self._settle(draft, reservation, clock)
-        step("7 of 7: publishing the log")
-        parts.publisher.publish(parts.database)
-        _wait_for_tick(begun)
-        return Answer(release, new=True)
+        planned = self.plan_together(requests, actor, now=now)
+        known = self._known(planned, now)
+        missing = [each for each in planned if each.question.sha256 not in known]
+        reservations: list[str] = []
+        if missing:
+            step("2 of 7: reserving budget")
+            try:
+                reservations = self._reserve(missing, now)
+            except Busy:
+                # whoever asked at the same moment may have got the answer since it was looked for
+                known |= self._known(missing, now)
+                if len(known) < len(planned):
+                    raise
+        made: set[str] = set()
+        with self._given_up_on_failure(reservations):
+            for i, each in enumerate(missing if reservations else ()):
+                renew = partial(self._renew, reservations[i:], clock)
+                known[each.question.sha256] = self._answer(each, reservations[i], now, renew, step)
+                made.add(each.question.sha256)
+        if made:
+            step("7 of 7: publishing the log")
+            parts.publisher.publish(parts.database)
+            _wait_for_tick(begun)
+        names = [each.question.sha256 for each in planned]
+        return [Answer(known[name], new=name in made) for name in names]
+
+    def _answer(
+        self,
+        planned: Planned,
+        reservation: str,
+        now: int,
+        renew: Callable[[], int],
+        step: Callable[[str], None],
+    ) -> Release:
+        """Steps 3 to 6 of a question whose budget is reserved."""
+        parts = self._parts
+        step("3 of 7: running the bounded query")
+        parts.lake.expire(now)  # what has reached its deletion date is read no more
+        counts = running.run(parts.engine, parts.lake, planned, now=now, renew=renew)
+        step("4 of 7: adding noise")
+        renew()
+        measured = running.measure(planned, counts, parts.sampler, parts.config.minimum_devices)
+        step("5 of 7: estimating")
+        draft = record.draft(parts, planned, measured, now=now)
+        step("6 of 7: storing the answer")
+        return self._settle(draft, reservation, renew)
 
     @contextmanager
-    def _given_up_on_failure(self, reservation: str) -> Iterator[None]:
-        """Let the question be asked again if this try fails; what it cost stays spent."""
+    def _given_up_on_failure(self, reservations: Sequence[str]) -> Iterator[None]:
+        """Let questions be asked again if this try fails; what they cost stays spent."""
         try:
             yield
         except BaseException:
             with suppress(PassersbyError), self._parts.database.write() as session:
-                self._parts.ledger.give_up(session, reservation_id=reservation)
+                for reservation in reservations:
+                    self._parts.ledger.give_up(session, reservation_id=reservation)
             raise
 
-    def _renew(self, reservation: str, clock: Callable[[], int]) -> int:
-        """Extend the lease of a reservation, and so of the whole question; return the present instant."""
+    def _renew(self, reservations: Sequence[str], clock: Callable[[], int]) -> int:
+        """Extend the leases of questions that are not answered yet; return the present instant."""
         now = clock()
         with self._parts.database.write() as session:
-            self._parts.ledger.renew(session, reservation_id=reservation, now=now, lease_s=_LEASE_S)
+            for reservation in reservations:
+                self._parts.ledger.renew(session, reservation_id=reservation, now=now, lease_s=_LEASE_S)
         return now
 
     def _decide(self, request: Request, actor: Actor, now: int) -> Planned:
@@ -159,6 +219,11 @@ class Gate:
         except Refusal as refused:
             self._log_refusal(request, actor, refused.code, now)
             raise
+
+    def _known(self, planned: Sequence[Planned], now: int) -> dict[str, Release]:
+        """Return the stored answers that there are, by question."""
+        found = {each.question.sha256: self._stored(each, now) for each in planned}
+        return {name: release for name, release in found.items() if release is not None}
 
     def _stored(self, planned: Planned, now: int) -> Release | None:
         """Return the stored answer: after the decision, never before it."""
@@ -176,41 +241,43 @@ class Gate:
             parts.publisher.publish(parts.database)
         return release
 
-    def _reserve(self, planned: Planned, now: int) -> str:
-        """Step 2: T1 of the ledger."""
-        parts, reservation = self._parts, secrets.token_hex(16)
+    def _reserve(self, planned: Sequence[Planned], now: int) -> list[str]:
+        """Step 2: T1 of the ledger, for all questions in one transaction. They read the same periods."""
+        parts = self._parts
+        reservations = [secrets.token_hex(16) for _ in planned]
         with parts.database.write() as session:
             # before the balances are locked: a new key writes to the log, which is locked after them
-            periods = planning.keyed_periods(parts, session, planned, now=now)
+            periods = planning.keyed_periods(parts, session, planned[0], now=now)
         try:
             with parts.database.write() as session:
-                parts.ledger.reserve(
-                    session,
-                    reservation_id=reservation,
-                    licence=planned.licence.id,
-                    licence_cap=planned.licence_cap,
-                    keyed_periods=periods,
-                    events=planned.events,
-                    question_sha256=planned.question.sha256,
-                    revision=planned.revises,
-                    now=now,
-                    lease_s=_LEASE_S,
-                )
+                for reservation, each in zip(reservations, planned, strict=True):
+                    parts.ledger.reserve(
+                        session,
+                        reservation_id=reservation,
+                        licence=each.licence.id,
+                        licence_cap=each.licence_cap,
+                        keyed_periods=periods,
+                        events=each.events,
+                        question_sha256=each.question.sha256,
+                        revision=each.revises,
+                        now=now,
+                        lease_s=_LEASE_S,
+                    )
         except Refusal as refused:
-            self._log_refusal(planned.request, planned.actor, refused.code, now)
+            self._log_refusal(planned[0].request, planned[0].actor, refused.code, now)
             raise
-        return reservation
+        return reservations
 
-    def _settle(self, draft: record.Draft, reservation: str, clock: Callable[[], int]) -> Release:
+    def _settle(self, draft: record.Draft, reservation: str, renew: Callable[[], int]) -> Release:
         """Step 6: T2 of the ledger, with the log entry in the same transaction.
 
         The entry bears the time of the question: how long the answer took is nobody's business.
         """
-        parts = self._parts
+        parts, now = self._parts, renew()
         with parts.database.write() as session:
             index = append(session, "release.made", draft.public(), draft.private(), now=draft.created)
             release = draft.release(index)
-            parts.ledger.settle(session, reservation_id=reservation, release=release, now=clock())
+            parts.ledger.settle(session, reservation_id=reservation, release=release, now=now)
         return release
 
     def _log_refusal(self, request: Request, actor: Actor, code: str, now: int) -> None:

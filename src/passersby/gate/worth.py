@@ -114,9 +114,9 @@ def of(planned: Planned, *, finest: int, known: Known) -> list[Worth]:
         return [_of_zones(planned, planned.question.zones, known.devices)]
     found = []
     for resolution in range(COARSEST, finest + 1):
-        error = _error(planned, resolution, planned.question.cost)
+        error = expected_error(planned, resolution, planned.question.cost)
         if error is not None:
-            typical, _ = _typical(planned, resolution, known)
+            typical, _ = typical_count(planned, resolution, known)
             skill = None if not typical else 1 - error / typical
             found.append(Worth(resolution, error, typical, skill))
     return found
@@ -145,7 +145,7 @@ def price(planned: Planned, target: Target, *, delta: float, most: float, known:
         known: what is public about the size of counts.
     """
     question, measure = planned.question, planned.measure
-    typical, earlier = _typical(planned, question.resolution, known)
+    typical, earlier = typical_count(planned, question.resolution, known)
     wanted, dearest = target.standard_error(typical), micro_rho_for(most, delta)
     cost = None
     if wanted is not None:
@@ -161,16 +161,17 @@ def price(planned: Planned, target: Target, *, delta: float, most: float, known:
     while wanted is not None and cost is not None:
         epsilon = epsilon_to_ask(cost, delta, most)
         paid = micro_rho_for(epsilon, delta)
-        error = _error(planned, question.resolution, paid)
+        error = expected_error(planned, question.resolution, paid)
         if error is not None and error <= wanted:
             return Price(epsilon, paid, error, typical, reached=True, earlier=earlier)
         cost = MicroRho(paid.value + 1)  # rounding of shares: a dearer plan can be worse by a hair
-    error = _error(planned, question.resolution, dearest)
+    error = expected_error(planned, question.resolution, dearest)
     reached = None if wanted is None else False
     return Price(most, dearest, error or math.inf, typical, reached=reached, earlier=earlier)
 
 
-def _error(planned: Planned, resolution: int, cost: MicroRho) -> float | None:
+def expected_error(planned: Planned, resolution: int, cost: MicroRho) -> float | None:
+    """Return the standard error at a resolution and cost, None where no plan is possible."""
     try:
         plan = make_plan(
             _coarsened(planned, resolution),
@@ -195,7 +196,7 @@ def _coarsened(planned: Planned, resolution: int) -> Area:
     return Area.from_cells(parent(cells, resolution, of=question.resolution))
 
 
-def _typical(planned: Planned, resolution: int, known: Known) -> tuple[float | None, bool]:
+def typical_count(planned: Planned, resolution: int, known: Known) -> tuple[float | None, bool]:
     """Return the typical count, and whether it is that of an earlier release."""
     if planned.measure.pairs or planned.measure.bins:
         return None, False

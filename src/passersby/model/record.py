@@ -152,6 +152,13 @@ class Fields:
             raise self.error(name, "must be a table")
         return Fields(value, f"{self._what}, {name}")
 
+    def tables(self, name: str) -> tuple[Fields, ...]:
+        """Return the fields of each table of a list (`[[name]]`), at least one."""
+        value = self._take(name, None)
+        if not isinstance(value, list) or not all(isinstance(each, Mapping) for each in value):
+            raise self.error(name, f"must be tables, each under [[{name}]]")
+        return tuple(Fields(each, f"{self._what}, {name} {i}") for i, each in enumerate(value, 1))
+
     def peek(self, name: str) -> Any:  # noqa: ANN401  (the caller looks before it takes)
         """Return a value as it was parsed, without taking it; None if it is not there."""
         return self._left.get(name)

@@ -9,6 +9,8 @@ there in all of them.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 
@@ -69,9 +71,17 @@ def epsilon_for(cost: MicroRho, delta: float, periods: int = 1) -> float:
 
 def epsilon_to_ask(cost: MicroRho, delta: float, most: float) -> float:
     """Return an epsilon of four digits that pays for `cost`, rounded up; `most` where that is less."""
-    exact = epsilon_for(cost, delta)
-    step = 10.0 ** (math.floor(math.log10(exact)) - 3)
-    return min(most, float(f"{math.ceil(exact / step) * step:.4g}"))
+    return min(most, _four_digits(epsilon_for(cost, delta), math.ceil))
+
+
+def epsilon_within(cost: MicroRho, delta: float) -> float:
+    """Return an epsilon of four digits that costs at most `cost`, rounded down."""
+    return _four_digits(epsilon_for(cost, delta), math.floor)
+
+
+def _four_digits(value: float, rounding: Callable[[Decimal], int]) -> float:
+    step = Decimal(10) ** (Decimal(value).adjusted() - 3)
+    return float(rounding(Decimal(value) / step) * step)
 
 
 def composed(cost: MicroRho, delta: float, periods: tuple[int, ...] = PERIODS) -> dict[int, float]:
