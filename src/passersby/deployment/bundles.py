@@ -60,7 +60,7 @@ def parse(text: str, area: Callable[[str, int], Area | None]) -> Bundle:
     """
     fields = Fields.from_toml(text, "Bundle")
     epsilon = fields.number("epsilon", 0, 20)
-    common = {name: fields.text(name) for name in ("period", "licence", "purpose", "case")}
+    period, licence, purpose, case = (fields.text(name) for name in ("period", "licence", "purpose", "case"))
     where = fields.text("area", default="")
     every, resolution = fields.text("every", default="day"), fields.whole("resolution", 0, 15, default=6)
     parts = []
@@ -74,7 +74,10 @@ def parse(text: str, area: Callable[[str, int], Area | None]) -> Bundle:
             area=area(own.text("area", default=where), finest),
             epsilon=epsilon,
             filters=own.texts("filters", default=()),
-            **common,
+            period=period,
+            licence=licence,
+            purpose=purpose,
+            case=case,
         )
         weight = 1.0 if own.peek("weight") is None else own.number("weight", 0, _HEAVIEST)
         own.done()
