@@ -54,9 +54,12 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
     (folder / "bundle.toml").write_text(BUNDLE)
     said.command("bundle", folder / "bundle.toml", "--key", world.key("anna"), *at)
     said.command("ask", "visitors", "--period", story.PERIOD, "--every", "week", "--epsilon", "0.5", *asked)
+    for day in ("2026-05-12", "2026-05-13"):
+        said.command("ask", "presence", "--period", day, "--every", "day", "--epsilon", "0.2", *asked)
     with world.open() as d:
-        release = d.releases()[0].id
+        release, (before, after) = d.releases()[0].id, (entry.id for entry in d.releases()[-2:])
     for command in (
+        ("release", "compare", before, after, "--out", folder / "change.csv", *at),
         ("release", "show", release, "--png", folder / "map.png", *at),
         ("release", "show", release, "--label", *at),
         ("release", "quality", release, *at),
@@ -245,6 +248,7 @@ def view_calls(folder: Path) -> dict[str, Callable[[Deployment], object]]:
         "releases": views.releases,
         "release": lambda d: views.release(d, first(d)),
         "label_text": lambda d: views.label_text(first(d)),
+        "about": lambda d: views.about(d, first(d)),
         "write": lambda d: views.write(d, first(d), folder / "rows.sdmx.csv"),
         "structure": lambda d: views.structure(first(d)),
         "picture": lambda d: views.picture(d, first(d)),

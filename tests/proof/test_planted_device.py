@@ -114,7 +114,7 @@ def test_no_command_says_who_it_is(scene: Scene, tmp_path: Path) -> None:
     assert b"device-level-request" in outputs["ask devices --key"]
     _no_trace_in_what_was_said(scene, said)
     _no_trace_in_files(scene, world.root)
-    files = {"rows.csv", "rows.parquet", "rows.geojson", "rows.sdmx.csv", "map.png"}
+    files = {"rows.csv", "rows.parquet", "rows.geojson", "rows.sdmx.csv", "change.csv", "map.png"}
     assert files <= {path.name for path in folder.iterdir()}
     for what, needles in _secrets(scene).items():
         for name in files:

@@ -87,7 +87,7 @@ def _check(data: st.DataObject, engine: DuckDB, folder: Path, measure: str, **ch
 
 
 @pytest.mark.parametrize("measure", sorted(CATALOGUE))
-@settings(max_examples=3)
+@settings(max_examples=2)
 @given(data=st.data())
 def test_no_phone_or_period_moves_a_level_by_more_than_the_bound(
     engine: DuckDB, fresh: Callable[[], Path], measure: str, data: st.DataObject
@@ -96,7 +96,7 @@ def test_no_phone_or_period_moves_a_level_by_more_than_the_bound(
 
 
 @pytest.mark.parametrize("measure", sorted(CATALOGUE))
-@settings(max_examples=3)
+@settings(max_examples=2)
 @given(data=st.data(), squared_bound=st.sampled_from([1, 2, 4, 7, 40]))
 def test_a_bound_that_clips_holds_as_well(
     engine: DuckDB, fresh: Callable[[], Path], measure: str, squared_bound: int, data: st.DataObject
@@ -127,7 +127,7 @@ def test_what_does_not_add_up_lies_between_the_largest_child_and_all_of_them(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("measure", sorted(CATALOGUE))
-@settings(max_examples=15)
+@settings(max_examples=6)
 @given(data=st.data(), squared_bound=st.sampled_from([0, 0, 1, 2, 4, 7, 40]))
 def test_the_bound_holds_in_many_worlds(
     engine: DuckDB, fresh: Callable[[], Path], measure: str, squared_bound: int, data: st.DataObject

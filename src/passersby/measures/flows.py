@@ -13,12 +13,15 @@ No definition says how many trips a device can make: stays last ten minutes or m
 in an hour. Surveys find three to four trips a day for a person (McGuckin & Fucci 2018, Summary of Travel
 Trends: 2017 National Household Travel Survey). Nearly twice that is counted in full: in some hours of a day
 two trips and one more for each four of the hours, so eight on a whole day, and 42 in a week. C2 is the
-product of this number for a week and that for a bucket of time, since a sum of squares is at most its
-largest value times the sum of all. A device that does more is clipped: all its trips weigh less.
+product of this number for a week and the most trips of one key, since a sum of squares is at most its largest
+value times the sum of all. For outflows and inflows, whose bound is taken over the whole area, a key may hold
+all trips of a bucket. For flows it may hold one trip, and one more for each day of the bucket: a way that is
+gone twice on a day, or eight times in a week, counts in full, as that of a commuter does. A device that does
+more is clipped: all its trips weigh less.
 
-All levels have the same C2. At coarse levels most trips are of one pair, a cell and itself, so that what is
-clipped, is clipped there first. But coarse levels mostly tell which pairs are looked at more closely: where
-they stay the answer, trips are few.
+All levels of flows have the same C2. At coarse levels most trips are of one pair, a cell and itself, so that
+what is clipped, is clipped there first. But coarse levels mostly tell which pairs are looked at more closely:
+where they stay the answer, trips are few.
 """
 
 from __future__ import annotations
@@ -78,15 +81,27 @@ def _cells(end: str) -> Callable[[Scope, int], str]:
 
 
 def _bound(scope: Scope) -> int:
+    return _in_a_week(scope) * max(_most(hours, scope.offset) for hours in _buckets(scope))
+
+
+def _bound_of_pairs(scope: Scope) -> int:
+    days = max(len({day_of(hour, scope.offset) for hour in hours}) for hours in _buckets(scope))
+    return _in_a_week(scope) * (1 + days)
+
+
+def _in_a_week(scope: Scope) -> int:
     weeks: defaultdict[Period, list[int]] = defaultdict(list)
-    buckets: defaultdict[int, list[int]] = defaultdict(list)
     for hour in scope.selected:
         weeks[Period.containing(hour, scope.offset)].append(hour)
-        buckets[scope.bucket_of(hour)].append(hour)
-    in_a_week, in_a_bucket = (
-        max(_most(hours, scope.offset) for hours in parts.values()) for parts in (weeks, buckets)
-    )
-    return in_a_week * in_a_bucket
+    return max(_most(hours, scope.offset) for hours in weeks.values())
+
+
+def _buckets(scope: Scope) -> list[list[int]]:
+    """Return the hours that the question reads, by bucket."""
+    found: defaultdict[int, list[int]] = defaultdict(list)
+    for hour in scope.selected:
+        found[scope.bucket_of(hour)].append(hour)
+    return list(found.values())
 
 
 def _most(hours: Iterable[int], offset: int) -> int:
@@ -106,9 +121,9 @@ FLOWS = Measure(
     grains=_GRAINS,
     tables=("trips",),
     rows=_pairs,
-    bound=_bound,
+    bound=_bound_of_pairs,
     pairs=True,
-    clips=_CLIPS,
+    clips=f"{_CLIPS}, as does one that goes one way more than twice on a day or eight times in a week",
 )
 
 OUTFLOWS = Measure(
