@@ -19,6 +19,8 @@ from passersby.deployment.opened import Deployment
 from passersby.model.period import Span, parse_span
 from passersby.suppliers import registry
 
+pytestmark = pytest.mark.slow
+
 TUESDAY, WEDNESDAY = "2026-05-12", "2026-05-13"
 
 

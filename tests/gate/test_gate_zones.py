@@ -22,6 +22,8 @@ from passersby.privacy.hierarchy.counts import prenoise
 from passersby.privacy.hierarchy.release import counts_for
 from passersby.render import ground
 
+pytestmark = pytest.mark.slow
+
 CANTONS = {
     "west": box(6.0, 46.0, 7.5, 47.6),
     "middle": box(7.5, 46.0, 8.5, 47.6),

@@ -28,6 +28,9 @@ PLACES = {
     "pentagon": around(PENTAGON),
     "antimeridian": around(int(h3i.latlng_to_cell(-17.0, 179.9999, 10))),
 }
+EVERYDAY = ("presence", "visitors", "stay-presence", "residents", "flows", "dwell")
+"""One measure of each kind, for the everyday part; the slow part has all of them."""
+
 OFFSETS = (0, 20_700, -16_200)
 SPANS = (PERIODS[0], f"{PERIODS[0]}..{PERIODS[1]}", "2026-05-16..2026-05-18")
 
@@ -86,7 +89,7 @@ def _check(data: st.DataObject, engine: DuckDB, folder: Path, measure: str, **ch
     assert checker.broken(engine, folder, fixes, ask, lake) == set()
 
 
-@pytest.mark.parametrize("measure", sorted(CATALOGUE))
+@pytest.mark.parametrize("measure", EVERYDAY)
 @settings(max_examples=2)
 @given(data=st.data())
 def test_no_phone_or_period_moves_a_level_by_more_than_the_bound(
@@ -95,6 +98,7 @@ def test_no_phone_or_period_moves_a_level_by_more_than_the_bound(
     _check(data, engine, fresh(), measure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", sorted(CATALOGUE))
 @settings(max_examples=2)
 @given(data=st.data(), squared_bound=st.sampled_from([1, 2, 4, 7, 40]))
