@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import h3.api.numpy_int as h3i
 import numpy as np
@@ -169,12 +170,11 @@ def _derive(lake: Lake, days: range, threads: int, tables: tuple[str, ...], what
     def of_one_kind(*given: Any) -> Iterator[Any]:  # noqa: ANN401  (passes on what it is given)
         return (unit for unit in whole(*given) if unit.tables == tables)
 
-    setattr(tasks, "_units", of_one_kind)  # noqa: B010  (a module's own name)
-    derivation.derive_days(lake, days[:1], now=NOW, threads=threads)  # compiles or loads the loops
-    begun, cpu = time.perf_counter(), time.process_time()
-    done = derivation.derive_days(lake, days, now=NOW, threads=threads, force=True)
-    seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
-    setattr(tasks, "_units", whole)  # noqa: B010
+    with mock.patch.object(tasks, "_units", of_one_kind):
+        derivation.derive_days(lake, days[:1], now=NOW, threads=threads)  # compiles or loads the loops
+        begun, cpu = time.perf_counter(), time.process_time()
+        done = derivation.derive_days(lake, days, now=NOW, threads=threads, force=True)
+        seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
     print(
         f"{tables[0]:9} {done.pings / 1e6:8.1f} M pings   {done.pings / seconds / 1e6:5.1f} M/s   "
         f"{done.pings / cpu / 1e6:5.1f} M/s of CPU   {done.rows / 1e6:.1f} M rows   {seconds:.1f} s   "

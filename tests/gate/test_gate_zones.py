@@ -13,7 +13,8 @@ import shapely
 from shapely.geometry import box
 
 import worlds
-from passersby.deployment import views
+from passersby.deployment import comparing, quality, views
+from passersby.errors import UsageError
 from passersby.gate import running
 from passersby.model.schema import ZONE, rows_of
 from passersby.model.zones import Zones
@@ -131,3 +132,28 @@ def test_drawn_with_their_names(full: worlds.Asker, zones: Zones) -> None:
     assert {place.name(i) for i in set(rows["cell"].to_pylist())} == set(CANTONS)
     assert views.picture(full.d, release).startswith(b"\x89PNG")
     assert views.release(full.d, release)["question"]["zones"]["east"].endswith("compacted cells")
+
+
+def test_the_quality_report_is_of_zones(full: worlds.Asker, zones: Zones) -> None:
+    release = full.ask(zones=zones, area=None, resolution=5, every="day").release
+    facts = {
+        fact.name: fact for section in quality.report(full.d, release).sections for fact in section.facts
+    }
+    assert facts["Breakdown"].text == "3 zones, held in cells of H3 resolution 8, every day"
+    assert facts["Rows and area"].value is True
+    assert "of 3 cells, pairs or zones" in facts["Completeness: places"].text
+
+
+def test_two_days_of_zones_are_compared(full: worlds.Asker, zones: Zones, tmp_path: Path) -> None:
+    days = [
+        full.ask(zones=zones, area=None, resolution=5, every="day", period=day, epsilon=0.4).release
+        for day in ("2026-05-12", "2026-05-13")
+    ]
+    path = tmp_path / "change.csv"
+    found = comparing.releases(full.d, days[0].id, days[1].id, path)
+    assert found["rows"] == 3
+    assert {line.split(",")[0] for line in path.read_text().splitlines()[1:]} == {f'"{n}"' for n in CANTONS}
+    other = Zones.from_shapes({"west": CANTONS["west"], "rest": box(7.5, 46.0, 10.0, 47.6)}, finest=8)
+    third = full.ask(zones=other, area=None, resolution=5, every="day", period="2026-05-13").release
+    with pytest.raises(UsageError, match="zones"):
+        comparing.releases(full.d, days[0].id, third.id, None)

@@ -158,7 +158,7 @@ def _show_comparison(view: dict[str, Any]) -> None:
     columns = ("before", "after", "difference", "low", "high", "share_verdict")
     names = [
         name
-        for name in ("cell", "origin", "destination", "bin")
+        for name in ("cell", "origin", "destination", "zone", "bin")
         if view["sample"] and name in view["sample"][0]
     ]
     rows = [

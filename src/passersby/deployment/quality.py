@@ -7,13 +7,16 @@ system does not hold is said to be not measured.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import h3.api.numpy_int as h3i
 import numpy as np
 import pyarrow as pa
 
 from passersby.deployment import views
 from passersby.deployment.opened import Deployment
-from passersby.deployment.studied import Studied, cells_of, classes
+from passersby.deployment.studied import Studied, classes, places_of
 from passersby.gate.request import REVISION_DAYS
 from passersby.model.cost import MicroRho
 from passersby.model.period import DAY, day_name, day_of
@@ -57,7 +60,7 @@ def _presentation(it: Studied) -> Section:
             known("What is counted", label["description"]),
             known("Reference area", label["data_product_region"]),
             known("Reference time", views.span_text(it.span, it.d.config.offset)),
-            known("Breakdown", f"H3 resolution {question['resolution']}, every {question['every']}"),
+            known("Breakdown", f"{_breakdown(question)}, every {question['every']}"),
             known("Hours", filters or "all"),
             known("Statistical unit", "a device of a supplier's panel, by its pseudonym"),
             known("Contact", ", ".join(label["data_curators"])),
@@ -66,16 +69,16 @@ def _presentation(it: Studied) -> Section:
 
 
 def _relevance(it: Studied) -> Section:
-    cells = cells_of(it.release.rows)
-    shown = cells_of(it.release.rows.filter(pa.array(it.flags != SUPPRESSED)))
+    places = places_of(it.release.rows)
+    shown = places_of(it.release.rows.filter(pa.array(it.flags != SUPPRESSED)))
     return Section(
         "Relevance",
         (
             known("Purpose", it.release.label["intended_use"]),
             known(
                 "Completeness: places",
-                f"{_share(len(shown), len(cells))} of {len(cells):,} cells or pairs have a shown value",
-                len(shown) / max(1, len(cells)),
+                f"{_share(len(shown), len(places))} of {len(places):,} cells, pairs or zones have a value",
+                len(shown) / max(1, len(places)),
             ),
             known(
                 "Completeness: mass",
@@ -118,7 +121,7 @@ def _accuracy(it: Studied) -> Section:
         )
         bars = Bars("Relative standard error of shown rows with an estimate above 0", classes(errors))
     facts += [
-        known("Noise", _noise(it.release)),
+        known("Noise", _noise(it)),
         known("Intervals", "95% by design (1.96 standard errors); they cover the noise and nothing else"),
         known("Clipping", it.release.label["contribution_bound"]),
         known("Bias", "estimates nearly unbiased; counts biased upwards in nearly empty cells"),
@@ -179,12 +182,10 @@ def _comparability(it: Studied) -> Section:
     first, last = (day_of(t, offset) for t in (it.span.start, it.span.end - 1))
     joined = [f"{c.id} ({day_name(c.dates_from)})" for c in it.contracts if c.dates_from > first]
     left = [f"{c.id} ({day_name(c.dates_to)})" for c in it.contracts if c.dates_to < last]
-    sizes = [
-        h3i.cell_area(int(cell), "km^2") for cell in {c for key in cells_of(it.release.rows) for c in key}
-    ]
+    sizes = [h3i.cell_area(cell, "km^2") for cell in it.cells]
     keys = len({it.d.ring.epoch_of(period) for period in it.periods})
-    form = ("resolution", "every", "filters", "area")
-    series = [e.id for e in it.others if all(e.question[name] == question[name] for name in form)]
+    form = ("resolution", "every", "filters", "area", "zones")
+    series = [e.id for e in it.others if all(e.question.get(name) == question.get(name) for name in form)]
     return Section(
         "Comparability",
         (
@@ -304,9 +305,12 @@ def _partition(it: Studied) -> Fact:
     )
 
 
-def _noise(release: Release) -> str:
-    levels = release.label["implementation"]["mechanisms"]
-    parts = (f"{m['standard_deviation']:,.1f} at {m['mechanism'].rsplit(' at ', 1)[-1]}" for m in levels)
+def _noise(it: Studied) -> str:
+    """Say how large the noise is: counted bins may count in parts of a unit."""
+    levels, unit = it.release.label["implementation"]["mechanisms"], it.measure.factor
+    parts = (
+        f"{unit * m['standard_deviation']:,.1f} at {m['mechanism'].rsplit(' at ', 1)[-1]}" for m in levels
+    )
     return f"discrete Gaussian; standard deviation in units of the measure {', '.join(parts)}"
 
 
@@ -320,6 +324,11 @@ def _revision(it: Studied) -> str:
     state = "final" if min(revisions) >= len(REVISION_DAYS) else f"provisional until {len(REVISION_DAYS)}"
     found = f"data revision {', '.join(str(n) for n in sorted(set(revisions)))} ({state})"
     return found + (f"; other revisions of the same question: {', '.join(others)}" if others else "")
+
+
+def _breakdown(question: Mapping[str, Any]) -> str:
+    held = f"H3 resolution {question['resolution']}"
+    return f"{len(question['zones']):,} zones, held in cells of {held}" if "zones" in question else held
 
 
 def _share(part: int, whole: int) -> str:

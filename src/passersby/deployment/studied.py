@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from passersby.model.period import HOUR, Period, Span, day_name, day_of
 from passersby.model.place import Area
 from passersby.model.release import SUPPRESSED, Release
 from passersby.model.schema import place_of
+from passersby.model.zones import ALL
 from passersby.privacy.answers import ReleaseEntry
 from passersby.privacy.hierarchy.derived import Z95
 from passersby.suppliers import registry
@@ -99,8 +101,23 @@ class Studied:
             and all(entry.question[name] == mine[name] for name in same)
         ]
 
+    @property
+    def cells(self) -> set[int]:
+        """The cells that its rows are about; those that zones are held in, where it is about zones."""
+        if "zones" in self.release.question:
+            return set(Area.from_names(list(self.release.question["area"])).compacted)
+        return {cell for place in places_of(self.release.rows) for cell in place}
+
     def covers_once(self) -> bool:
-        """Tell whether each cell of the question's area lies in exactly one cell of the rows."""
+        """Tell whether each cell of the question's area lies in exactly one cell of the rows.
+
+        Zones partition their area by definition: each has its row, or one row stands for all of them.
+        """
+        if "zones" in self.release.question:
+            return {name for (name,) in places_of(self.release.rows)} in (
+                set(self.release.question["zones"]),
+                {ALL},
+            )
         finest = self.release.question["resolution"]
         area = Area.from_names(list(self.release.question["area"])).at(finest)
         cells = np.unique(self.release.rows["cell"].to_numpy())
@@ -121,6 +138,6 @@ def classes(errors: Floats) -> tuple[tuple[str, float], ...]:
     return tuple((name, float(count / len(errors))) for name, count in zip(names, counts, strict=True))
 
 
-def cells_of(rows: pa.Table) -> set[tuple[int, ...]]:
-    """Return the cells, or pairs of cells, that rows are about."""
+def places_of(rows: pa.Table) -> set[tuple[Any, ...]]:
+    """Return the cells, pairs of cells or names of zones that rows are about."""
     return set(zip(*(rows[name].to_pylist() for name in place_of(rows)), strict=True))

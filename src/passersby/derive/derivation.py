@@ -191,7 +191,7 @@ def _sorted(excluded: pa.Array | None) -> kernel.Ints:
 def _run(
     work: Work,
     snapshot: Snapshot,
-    todo: Sequence[Task],
+    planned: Sequence[Task],
     excluded: kernel.Ints,
     *,
     threads: int,
@@ -202,11 +202,11 @@ def _run(
     renewed = clock.now
     with ThreadPoolExecutor(max(1, threads)) as pool:
         try:
-            running = [pool.submit(_WRITE[task.tables], work, task, excluded) for task in todo]
+            running = [pool.submit(_WRITE[task.tables], work, task, excluded) for task in planned]
             for done, future in enumerate(as_completed(running), 1):
                 future.result()
                 if progress is not None:
-                    progress(done, len(todo))
+                    progress(done, len(planned))
                 if clock.now - renewed >= _RENEW_S:
                     renewed = clock.now
                     work.renew(renewed)

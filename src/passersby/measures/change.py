@@ -15,7 +15,8 @@ changes without anybody moving: divide it by the ratio of the totals over a larg
 from __future__ import annotations
 
 from passersby.measures.base import Measure, Scope
-from passersby.measures.profiles import device_hours, of_one_who_stays
+from passersby.measures.presence import device_hours
+from passersby.measures.profiles import of_one_who_stays
 from passersby.model.bins import Bin, Ratio
 from passersby.model.period import WEEK
 from passersby.model.question import WHOLE
@@ -30,7 +31,7 @@ def _rows(scope: Scope, resolution: int) -> str:
     return device_hours(
         scope,
         resolution,
-        f"CAST(CASE WHEN {baseline} THEN 0 ELSE 1 END AS BIGINT)",
+        number=f"CAST(CASE WHEN {baseline} THEN 0 ELSE 1 END AS BIGINT)",
         where=f"({baseline} OR {current})",
     )
 

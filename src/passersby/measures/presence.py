@@ -12,7 +12,7 @@ from passersby.measures.base import Measure, Scope
 from passersby.model.cells import parent_sql
 
 _SQL = """
-SELECT device, {period} AS period, cell, {bucket} AS start, CAST(1 AS BIGINT) AS value
+SELECT device, {period} AS period, cell, {bucket} AS start,{bin} CAST(1 AS BIGINT) AS value
 FROM (
   SELECT device, hour, {parent} AS cell
   FROM presence
@@ -22,12 +22,21 @@ SEMI JOIN area ON hours.cell = area.cell
 """
 
 
-def _rows(scope: Scope, resolution: int) -> str:
+def device_hours(scope: Scope, resolution: int, *, number: str = "", where: str = "") -> str:
+    """Return SQL for one row for each device and hour that is read, in its dominant cell.
+
+    Args:
+        scope: of the question.
+        resolution: of the cells.
+        number: SQL for the bin of the column `hour`; "" for none.
+        where: a further condition on `hour`.
+    """
     return _SQL.format(
         period=scope.period_sql("hour"),
         bucket=scope.bucket_sql("hour"),
+        bin=f" {number} AS bin," if number else "",
         parent=parent_sql("cell", resolution),
-        where=scope.where_sql("hour"),
+        where=" AND ".join(filter(None, (scope.where_sql("hour"), where))),
     ).strip()
 
 
@@ -40,7 +49,7 @@ PRESENCE = Measure(
     additive=True,
     grains=("hour", "daypart", "day", "week"),
     tables=("presence",),
-    rows=_rows,
+    rows=device_hours,
     expected="each hour",
     bound=lambda scope: scope.hours * scope.bucket_hours,
 )

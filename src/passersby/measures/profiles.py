@@ -18,41 +18,13 @@ from collections import Counter
 from collections.abc import Callable
 
 from passersby.measures.base import Measure, Scope
+from passersby.measures.presence import device_hours
 from passersby.model.bins import Bin, Ratio
-from passersby.model.cells import parent_sql
 from passersby.model.period import DAY, HOUR, Period
 from passersby.model.question import FILTERS, WHOLE
 
-_SQL = """
-SELECT device, {period} AS period, cell, {bucket} AS start, {bin} AS bin, CAST(1 AS BIGINT) AS value
-FROM (
-  SELECT device, hour, {parent} AS cell
-  FROM presence
-  WHERE {where}
-) AS hours
-SEMI JOIN area ON hours.cell = area.cell
-"""
-
 _DAY_BEGINS, _DAY_ENDS = 7 * HOUR, 19 * HOUR
 _HANDBOOK = "UN Committee of Experts on Big Data, Handbook on Mobile Phone Data (2019): dynamic population"
-
-
-def device_hours(scope: Scope, resolution: int, number: str, *, where: str = "") -> str:
-    """Return SQL for one row for each device and hour that is read.
-
-    Args:
-        scope: of the question.
-        resolution: of the cells.
-        number: SQL for the bin of the column `hour`.
-        where: a further condition on `hour`.
-    """
-    return _SQL.format(
-        period=scope.period_sql("hour"),
-        bucket=scope.bucket_sql("hour"),
-        bin=number,
-        parent=parent_sql("cell", resolution),
-        where=" AND ".join(filter(None, (scope.where_sql("hour"), where))),
-    ).strip()
 
 
 def of_one_who_stays(scope: Scope, number: Callable[[int], int]) -> int:
@@ -102,7 +74,7 @@ HOUR_PROFILE = Measure(
     additive=True,
     grains=("week", WHOLE),
     tables=("presence",),
-    rows=lambda scope, resolution: device_hours(scope, resolution, _hour_sql(scope)),
+    rows=lambda scope, resolution: device_hours(scope, resolution, number=_hour_sql(scope)),
     bound=lambda scope: of_one_who_stays(scope, lambda hour: _time_of_day(scope, hour) // HOUR),
     bins=tuple(Bin(f"{hour:02d}:00", hour, hour + 1) for hour in range(24)),
 )
@@ -116,7 +88,7 @@ WEEKDAY_PROFILE = Measure(
     additive=True,
     grains=("week", WHOLE),
     tables=("presence",),
-    rows=lambda scope, resolution: device_hours(scope, resolution, _weekday_sql(scope)),
+    rows=lambda scope, resolution: device_hours(scope, resolution, number=_weekday_sql(scope)),
     bound=lambda scope: of_one_who_stays(scope, lambda hour: _weekday(scope, hour)),
     bins=tuple(Bin(name, day, day + 1) for day, name in enumerate(FILTERS["weekday"])),
 )
@@ -131,7 +103,7 @@ DAY_NIGHT_RATIO = Measure(
     additive=True,
     grains=("day", "week", WHOLE),
     tables=("presence",),
-    rows=lambda scope, resolution: device_hours(scope, resolution, _night_sql(scope)),
+    rows=lambda scope, resolution: device_hours(scope, resolution, number=_night_sql(scope)),
     bound=lambda scope: of_one_who_stays(
         scope, lambda hour: int(_DAY_BEGINS <= _time_of_day(scope, hour) < _DAY_ENDS)
     ),

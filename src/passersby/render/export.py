@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from passersby.render.sdmx import About
 from passersby.render.shapes import cell_shape, pair_shape, zone_shape
 
 _Key = tuple[Any, ...]
-Writer = Callable[[pa.Table, Path, int, Mapping[str, Any]], None]
 
 
 def write(rows: pa.Table, path: Path, about: About) -> None:
