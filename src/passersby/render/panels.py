@@ -47,21 +47,28 @@ def of_cells(figure: Figure, rows: pa.Table, cells: Pooled, place: Ground, capti
 
 
 def of_pairs(figure: Figure, rows: pa.Table, pairs: Pooled, caption: Caption) -> None:
-    """Draw the panels of a map of flows: bins or times, and the largest flows between different cells."""
+    """Draw the panels of a map of flows: bins or times, and the largest flows between different cells.
+
+    Where none of those is shown, the largest flows within cells stand there.
+    """
     binned, several = len(caption.counted) > 1, len(np.unique(rows["start"].to_numpy())) > 1
     if binned:
         _histogram(figure.add_axes(_UPPER), rows, caption)
     elif several:
         _profile(figure.add_axes(_UPPER), by_start(counted(rows, caption.counted)), caption, "pairs")
     most, box = (10, _LOWER) if binned or several else (20, _WHOLE)
-    largest = pairs.largest(most, pairs.between)
+    largest, what = pairs.largest(most, pairs.between), "between cells"
+    if not len(largest):
+        largest, what = pairs.largest(most), "within cells"
     names = [_way(*pair) for pair in pairs.key[largest].tolist()]
-    title = f"{len(largest)} largest flows between cells: {caption.unit} {caption.each}"
+    title = f"{len(largest)} largest flows {what}: {caption.unit} {caption.each}"
     _bars(_named(figure, box, names, title), pairs.mean[largest], pairs.half[largest])
 
 
 def _way(origin: int, destination: int) -> str:
     """Return the towns near two cells, or the one near both and the direction of the way."""
+    if origin == destination:
+        return f"near {nearest_town(origin)}"
     here, there = nearest_town(origin), nearest_town(destination)
     if here != there:
         return f"{here} → {there}"
