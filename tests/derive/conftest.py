@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ class World:
                 session.flush()
             made = Delivery(
                 supplier=1,
-                sha256=str(derived_until) + str(id(object())),
+                sha256=secrets.token_hex(32),
                 files="[]",
                 report="{}",
                 created=self.now,

@@ -23,7 +23,9 @@ def plan(
     target_error: Annotated[
         str, typer.Option(help="5%: of the typical count; 100: a standard error in units of the measure.")
     ],
-    every: Annotated[str | None, typer.Option(help="hour, daypart, day, week or whole; default: all.")] = None,
+    every: Annotated[
+        str | None, typer.Option(help="hour, daypart, day, week or whole; default: all.")
+    ] = None,
     resolution: Annotated[int | None, typer.Option(help="H3 resolution, 4 to 7; default: all.")] = None,
     area: Place = "",
     where: Filters = None,
