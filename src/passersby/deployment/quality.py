@@ -1,8 +1,8 @@
 """The quality report of a release, in the headings of the European Statistical System.
 
-Headings follow the ESS Handbook for Quality and Metadata Reports (Eurostat, 2020). Every fact is from the
-label, the rows, the question, contracts, settings and the public log: nothing of the lake is read. What the
-system does not hold is said to be not measured.
+Headings follow the ESS Handbook for Quality and Metadata Reports (Eurostat, re-edition 2021). Every
+fact is from the label, the rows, the question, contracts, settings and the public log: nothing of the lake is
+read. What the system does not hold is said to be not measured.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def report(d: Deployment, found: Release) -> Report:
     return Report(
         title=f"Quality report: {found.label['name']}",
         subtitle=f"Release {found.id} of {', '.join(found.label['data_curators'])}, {it.day(found.created)}",
-        note="Headings of the ESS Handbook for Quality and Metadata Reports (Eurostat, 2020). Made from "
-        "label, rows, contracts, settings and the public log. All numbers are noisy or public.",
+        note="Headings of the ESS Handbook for Quality and Metadata Reports (Eurostat, re-edition 2021). "
+        "Made from label, rows, contracts, settings and the public log. All numbers are noisy or public.",
         sections=tuple(
             make(it)
             for make in (

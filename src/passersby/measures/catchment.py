@@ -49,7 +49,7 @@ CATCHMENT = Measure(
     unit="devices",
     definition="Number of distinct devices whose home (as for `residents`) lies in the origin and whose "
     "dominant cell lay in the destination in at least one hour of the question.",
-    source="UN Committee of Experts on Big Data, Handbook on Mobile Phone Data (2019): home, unique visitors",
+    source="Flowminder (2020), CDR aggregates for COVID-19: count of visits at home and away",
     version=1,
     additive=False,
     grains=(WHOLE,),

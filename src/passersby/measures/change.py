@@ -41,8 +41,8 @@ CHANGE = Measure(
     unit="device-hours",
     definition="Number of (device, hour) pairs whose dominant cell lies in the cell, in the first half of "
     "the weeks and in the second, and the second over the first.",
-    source="UN Committee of Experts on Big Data, Handbook on Mobile Phone Data (2019): displacement, against "
-    "a baseline before the event",
+    source="Flowminder (2020), CDR mobility indicators for COVID-19: presence, as a change relative to a "
+    "baseline",
     version=1,
     additive=True,
     grains=(WHOLE,),

@@ -29,7 +29,8 @@ COMMUTING = Measure(
     definition="Number of devices whose home (as for `residents`) lies in the origin and whose place of "
     "work, the cell of resolution 6 in which they were seen on most working days (Monday to Friday, 09:00 to "
     "16:59) of the question, in the destination.",
-    source="UN Committee of Experts on Big Data, Handbook on Mobile Phone Data (2019): home, work, commuting",
+    source="UN-CEBD, Methodological Guide on the Use of Mobile Phone Data: Migration Statistics (2022), "
+    "5.2.1: home and work-time anchor points; here found as for `residents`",
     version=1,
     additive=False,
     grains=(WHOLE,),

@@ -86,8 +86,7 @@ CONSECUTIVE_FLOWS = Measure(
     definition="Number of (device, hour) pairs whose dominant cell is the destination, while that of the "
     "last hour before it in which the device was seen in the period is the origin, another cell, in each "
     "bucket of time.",
-    source="FlowKit (Flowminder): consecutive trips OD matrix; UN Handbook on Mobile Phone Data (2019): "
-    "origin-destination matrices",
+    source="FlowKit 1.34: consecutive trips OD matrix; there subscribers of a pair, here their moves",
     version=1,
     additive=False,
     grains=("hour", "daypart", "day", "week"),

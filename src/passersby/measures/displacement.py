@@ -58,7 +58,8 @@ DISPLACEMENT = Measure(
     definition="Number of devices whose home (as for `residents`) in the first half of the question's weeks "
     "lies in the cell, by where they spent most nights of each week: at home, elsewhere, or unseen.",
     source="Bengtsson et al. (2011), Improved Response to Disasters and Outbreaks by Tracking Population "
-    "Movements with Mobile Phone Network Data, PLoS Medicine 8; UN Handbook on Mobile Phone Data (2019)",
+    "Movements with Mobile Phone Network Data, PLoS Medicine 8; UN-CEBD, Methodological Guide on the Use "
+    "of Mobile Phone Data: Displacement and Disaster Statistics (2022)",
     version=1,
     additive=True,
     grains=("week",),

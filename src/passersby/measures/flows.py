@@ -38,7 +38,7 @@ MOST_IN_A_WEEK = 42
 
 _GRAINS = ("hour", "daypart", "day", "week")
 _SOURCE = (
-    "UN Committee of Experts on Big Data, Handbook on Mobile Phone Data (2019): origin-destination matrices; "
+    "scikit-mobility 1.3 (Pappalardo et al. 2019): flows between the tiles of a tessellation; "
     "Hariharan & Toyama (2004), Project Lachesis: stays"
 )
 _CLIPS = (

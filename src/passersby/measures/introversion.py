@@ -56,7 +56,8 @@ INTROVERSION = Measure(
     unit="device-weeks",
     definition="Number of (device, week) pairs in the cell of resolution 6 where the device was most, "
     "split by the share of its hours inside and outside of that cell.",
-    source="FlowKit 1.34: location introversion, with hours of devices in place of calls",
+    source="By analogy to FlowKit 1.34: location introversion, the share of the calls of a location whose "
+    "other end is there too (Smith, Mashhadi & Capra 2013); here the share of the hours of its devices",
     version=1,
     additive=True,
     grains=("week", WHOLE),

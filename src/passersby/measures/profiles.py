@@ -24,7 +24,7 @@ from passersby.model.period import DAY, HOUR, Period
 from passersby.model.question import FILTERS, WHOLE
 
 _DAY_BEGINS, _DAY_ENDS = 7 * HOUR, 19 * HOUR
-_HANDBOOK = "UN Committee of Experts on Big Data, Handbook on Mobile Phone Data (2019): dynamic population"
+_GUIDE = "UN-CEBD, Methodological Guide on the Use of Mobile Phone Data: Dynamic Population Mapping"
 
 
 def of_one_who_stays(scope: Scope, number: Callable[[int], int]) -> int:
@@ -69,7 +69,7 @@ HOUR_PROFILE = Measure(
     name="hour-profile",
     unit="device-hours",
     definition="Number of (device, hour) pairs whose dominant cell lies in the cell, by hour of the day.",
-    source=_HANDBOOK,
+    source=_GUIDE,
     version=1,
     additive=True,
     grains=("week", WHOLE),
@@ -83,7 +83,7 @@ WEEKDAY_PROFILE = Measure(
     name="weekday-profile",
     unit="device-hours",
     definition="Number of (device, hour) pairs whose dominant cell lies in the cell, by day of the week.",
-    source=_HANDBOOK,
+    source=_GUIDE,
     version=1,
     additive=True,
     grains=("week", WHOLE),
@@ -98,7 +98,8 @@ DAY_NIGHT_RATIO = Measure(
     unit="device-hours",
     definition="Number of (device, hour) pairs whose dominant cell lies in the cell, by day (07:00-18:59) "
     "and by night (19:00-06:59), and the first over the second.",
-    source=f"{_HANDBOOK}, ratio of day to night",
+    source="Flowminder (2020), CDR mobility indicators for COVID-19: ratio of day to night presence; there "
+    "of subscribers, here of device-hours",
     version=1,
     additive=True,
     grains=("day", "week", WHOLE),

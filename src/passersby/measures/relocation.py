@@ -28,8 +28,9 @@ RELOCATION = Measure(
     unit="devices",
     definition="Number of devices whose home (as for `residents`) in the first half of the question's weeks "
     "lies in the origin, and that in the second half in the destination.",
-    source="UN Committee of Experts on Big Data, Handbook on Mobile Phone Data (2019): internal migration as "
-    "a change of usual residence",
+    source="Flowminder (2020), CDR aggregates for COVID-19: count of home relocations; UN-CEBD, "
+    "Methodological Guide on the Use of Mobile Phone Data: Migration Statistics (2022), 5.2.1: change "
+    "of residence",
     version=1,
     additive=False,
     grains=(WHOLE,),

@@ -40,8 +40,8 @@ RESIDENTS = Measure(
     unit="devices",
     definition="Number of devices whose home, the cell of resolution 6 in which they were seen on most "
     "nights (19:00 to 06:59) of the question, lies in the cell.",
-    source="UN Committee of Experts on Big Data, Handbook on Mobile Phone Data (2019): home as the place "
-    "visited on most days in four weeks",
+    source="Flowminder (2020), CDR aggregates for COVID-19: residents, by the location visited on most days "
+    "of the past four weeks; here on most nights",
     version=1,
     additive=True,
     grains=(WHOLE,),

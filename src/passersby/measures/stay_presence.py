@@ -49,8 +49,8 @@ STAY_PRESENCE = Measure(
     unit="device-hours",
     definition="Number of (device, hour) pairs whose longest stay in the hour lies in the cell, "
     "in each bucket of time.",
-    source="Hariharan & Toyama (2004), Project Lachesis: stays; UN Handbook on Mobile Phone Data (2019): "
-    "dynamic population",
+    source="Hariharan & Toyama (2004), Project Lachesis: stays; UN-CEBD, Methodological Guide "
+    "on the Use of Mobile Phone Data: Dynamic Population Mapping",
     version=1,
     additive=True,
     grains=PRESENCE.grains,

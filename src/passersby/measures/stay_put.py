@@ -57,7 +57,8 @@ STAY_PUT = Measure(
     definition="Number of (device, day) pairs of devices whose home (as for `residents`) lies in the cell, "
     "by whether the device was seen only in that cell on that day.",
     source="Herdagdelen et al. (2020), Protecting privacy in Facebook mobility data during the COVID-19 "
-    "response: stay put",
+    "response: stay put; Flowminder (2020), CDR aggregates for COVID-19: count of subscribers only seen in "
+    "their home locality",
     version=1,
     additive=True,
     grains=("day", "week"),

@@ -68,8 +68,8 @@ TIME_AT_HOME = Measure(
     unit="devices",
     definition="Mean, over devices whose home (as for `residents`) lies in the cell, of the share of their "
     "hours seen by day (07:00 to 18:59) in the bucket of time whose dominant cell lies in that cell.",
-    source="Aktay et al. (2020), Google COVID-19 Community Mobility Reports: residential; here a mean "
-    "of shares of hours seen, each device weighing the same",
+    source="Aktay et al. (2020), Google COVID-19 Community Mobility Reports: Anonymization Process "
+    "Description: residential; here a mean of shares of hours seen, each device weighing the same",
     version=1,
     additive=True,
     grains=(WHOLE, "week", "day"),

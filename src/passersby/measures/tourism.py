@@ -1,7 +1,7 @@
 """Overnight and same-day visits outside the usual environment, by the pair of home and visited cell.
 
 Tourism begins where the usual environment ends (International Recommendations for Tourism Statistics 2008,
-2.21 to 2.25), and what is usual is left to who measures. Here it is, in cells of resolution 6, the home (as
+chapter 2), and what is usual is left to who measures. Here it is, in cells of resolution 6, the home (as
 in `measures.residents`) and every cell that is visited "on average once a week or more often", the criterion
 of Commission Decision 1999/35/EC: one in which the device was seen on at least as many days as the question
 has weeks, and in more than half of these weeks, so that one long holiday does not become usual.
@@ -108,8 +108,9 @@ def _same_day(scope: Scope, resolution: int) -> str:
 
 
 _SOURCE = (
-    "UN Statistics Division & UNWTO, International Recommendations for Tourism Statistics 2008, 2.21-2.25; "
-    "Commission Decision 1999/35/EC: places visited on average once a week or more often are usual"
+    "UN & UNWTO, International Recommendations for Tourism Statistics 2008, chapter 2: usual environment, "
+    "overnight and same-day visitors; Commission Decision 1999/35/EC, annex I, 2.1: places visited on "
+    "average once a week or more often are usual"
 )
 
 OVERNIGHT_VISITS = Measure(

@@ -76,7 +76,7 @@ TRIP_DURATION = Measure(
     definition="Number of trips that begin in the cell, in each bucket of time, by the time from the "
     "departure of one stay to the arrival at the next, an upper bound of the time on the way; with quartiles "
     "in minutes.",
-    source="UN Committee of Experts on Big Data, Handbook on Mobile Phone Data (2019): trip duration",
+    source="trackintel 1.4: trips, from one activity staypoint to the next",
     version=1,
     additive=True,
     grains=TRIP_DISTANCE.grains,

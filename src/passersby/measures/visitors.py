@@ -36,7 +36,8 @@ VISITORS = Measure(
     unit="devices",
     definition="Number of distinct devices whose dominant cell lay in the cell in at least one hour of the "
     "bucket of time.",
-    source="UN Committee of Experts on Big Data, Handbook on Mobile Phone Data (2019): unique visitors",
+    source="Flowminder (2020), CDR aggregates for COVID-19: count of unique subscribers per locality and "
+    "time interval",
     version=1,
     additive=False,
     grains=("day", "week"),

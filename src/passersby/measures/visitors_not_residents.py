@@ -49,7 +49,7 @@ VISITORS_NOT_RESIDENTS = Measure(
     unit="devices",
     definition="Number of distinct devices whose dominant cell lay in the cell in at least one hour of the "
     "bucket of time, and whose home (as for `residents`) lies in another cell.",
-    source="UN Committee of Experts on Big Data, Handbook on Mobile Phone Data (2019): home, unique visitors",
+    source="Flowminder (2020), CDR aggregates for COVID-19: count of visits at home and away",
     version=1,
     additive=False,
     grains=(WHOLE, "week"),

@@ -278,7 +278,7 @@ def _check_event(event: MechanismEvent) -> None:
         raise budget.contradiction("a charge is for a mechanism that it does not know")
     if not (0 < event.scale < math.inf and 0 < event.sensitivity < math.inf):
         raise budget.contradiction("a charge has a scale or a sensitivity that no mechanism has")
-    # rho of the discrete Gaussian: Canonne, Kamath & Steinke 2020, theorem 4
+    # rho of the discrete Gaussian: Canonne, Kamath & Steinke 2020
     cost = Fraction(event.sensitivity) ** 2 / (2 * Fraction(event.scale) ** 2)
     if event.micro_rho < MICRO * cost:
         raise budget.contradiction("a charge is less than its mechanism costs")

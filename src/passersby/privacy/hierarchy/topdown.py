@@ -8,8 +8,7 @@
 4. 2 and 3 repeat down to the asked resolution. What is not split stands for all of its children.
 
 Which keys are measured follows from public facts and noisy values alone, so it is post-processing: no key
-set leaks and no delta is spent (Dwork & Roth 2014, section 2.1; adaptive composition of zCDP, Bun &
-Steinke 2016, lemma 2.3).
+set leaks and no delta is spent (adaptive composition of zCDP: Bun & Steinke 2016).
 
 Where the keys would exceed the plan's cap, nodes with the highest pooled noisy values go first, and a
 level may take at most half of what is left while finer levels follow.
