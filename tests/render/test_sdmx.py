@@ -6,23 +6,16 @@ import csv
 import json
 import re
 from pathlib import Path
-from typing import Any
 
-import h3.api.numpy_int as h3i
-import pyarrow as pa
 import pytest
 
 from passersby.model.cells import to_text
-from passersby.model.period import DAY, HOUR, WEEK, Span
+from passersby.model.period import DAY, HOUR
 from passersby.model.release import COARSE, LOW_PRECISION, SUPPRESSED
-from passersby.model.schema import PAIR, PLACE, rows_of
+from passersby.model.schema import PAIR, PLACE
 from passersby.render import export, sdmx
-from passersby.render.sdmx import About
+from render.released import CELLS, MONDAY, about, rows
 
-OFFSET = 7200
-MONDAY = 1_778_450_400
-"""2026-05-11 at the offset: the first instant of 2026-W20."""
-CELLS = sorted(int(c) for c in h3i.grid_disk(h3i.latlng_to_cell(47.37, 8.54, 6), 1))
 OBS_STATUS = set("ABDEFGHIJKLMNOPQSUVW")
 FREQ = {"H", "D", "W", "_O", "_Z"}
 CONF_STATUS = set("ACDEFGMNOPQRSTW")
@@ -33,31 +26,6 @@ TAIL += ["UNIT_MEASURE", "OBS_STATUS", "CONF_STATUS", "FLAG", "DATA_REVISION", "
 
 def extra(place: tuple[str, ...], *, binned: bool) -> list[str]:
     return ["COUNTERPART_AREA"] * (place == PAIR) + ["BIN"] * binned
-
-
-def about(every: str = "day", revisions: tuple[int, ...] = (3,), weeks: int = 1) -> About:
-    span = Span(MONDAY, MONDAY + weeks * WEEK)
-    return About("r1", "presence", "device-hours", every, span, revisions, 3, OFFSET)
-
-
-def rows(
-    place: tuple[str, ...] = PLACE, *, binned: bool = False, starts: tuple[int, ...] = (MONDAY,)
-) -> pa.Table:
-    """A row of each flag for each start; a coarse one that is precise, and one that is not."""
-    values: list[tuple[Any, ...]] = [
-        (100.5, 80.0, 121.0, 101, ""),
-        (10.0, 0.0, 25.0, 10, LOW_PRECISION),
-        (900.0, 880.0, 920.0, 900, COARSE),
-        (9.0, 0.0, 20.0, 9, COARSE),
-        (None, None, None, None, SUPPRESSED),
-    ]
-    schema = rows_of(place, binned=binned)
-    made = [
-        (*CELLS[i : i + len(place)], start, *(['0-1 km, "short"'] if binned else []), *row)
-        for start in starts
-        for i, row in enumerate(values)
-    ]
-    return pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in made], schema=schema)
 
 
 def read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
@@ -176,7 +144,15 @@ def test_the_structure_is_that_of_the_columns(tmp_path: Path, place: tuple[str, 
         for p in found
         if "enumeration" in p["localRepresentation"]
     }
-    assert set(coded) == {"FREQ", "OBS_STATUS", "CONF_STATUS"}
+    lists = {
+        f"{each['agencyID']}:{each['id']}({each['version']})": {code["id"] for code in each["codes"]}
+        for each in message["data"]["codelists"]
+    }
+    of = {name: lists[reference.rpartition("=")[2]] for name, reference in coded.items()}
+    assert of["FREQ"] == FREQ
+    assert of["OBS_STATUS"] < OBS_STATUS
+    assert of["CONF_STATUS"] < CONF_STATUS
+    assert all({line[name] for line in lines} <= codes for name, codes in of.items())
     assert all(part["attributeRelationship"] for part in parts["attributeList"]["attributes"])
 
 

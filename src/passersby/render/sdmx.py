@@ -31,7 +31,33 @@ AGENCY, VERSION = "PASSERSBY", "1.0.0"
 FREQUENCIES = {"hour": "H", "daypart": "_O", "day": "D", "week": "W", WHOLE: "_Z"}
 """Grain -> CL_FREQ, which has no quarter of a day (`_O`: other); a single bucket has no frequency."""
 
-_CODES = "urn:sdmx:org.sdmx.infomodel.codelist.Codelist=SDMX:"
+_SCHEMA = (
+    "https://raw.githubusercontent.com/sdmx-twg/sdmx-json/master/structure-message/tools/schemas/2.0.0/"
+    "sdmx-json-structure-schema.json"
+)
+"""Tells readers the version of the format: they look for it in the first lines of the message."""
+
+_CODES = {
+    "CL_FREQ": (
+        "2.1",
+        "Frequency",
+        {"H": "Hourly", "D": "Daily", "W": "Weekly", "_O": "Other", "_Z": "Not applicable"},
+    ),
+    "CL_OBS_STATUS": (
+        "2.2",
+        "Observation status",
+        {
+            "A": "Normal value",
+            "P": "Provisional value",
+            "Q": "Missing value; suppressed",
+            "U": "Low reliability",
+        },
+    ),
+    "CL_CONF_STATUS": ("1.2", "Confidentiality status", {"F": "Free (free for publication)"}),
+}
+"""Of SDMX's cross-domain code lists: version, name and the codes in use with their names."""
+
+_LIST = "urn:sdmx:org.sdmx.infomodel.codelist.Codelist=SDMX:"
 _CONCEPTS = f"urn:sdmx:org.sdmx.infomodel.conceptscheme.Concept={AGENCY}:CONCEPTS({VERSION})."
 
 
@@ -98,7 +124,7 @@ class _Component:
 
 
 _ALL = (
-    _Component("FREQ", "Frequency", "dimension", "CL_FREQ(2.1)"),
+    _Component("FREQ", "Frequency", "dimension", "CL_FREQ"),
     _Component("INDICATOR", "Measure of the catalogue", "dimension"),
     _Component("REF_AREA", "H3 cell, cell of origin, or name of a zone", "dimension"),
     _Component("COUNTERPART_AREA", "H3 cell of destination", "dimension"),
@@ -109,8 +135,8 @@ _ALL = (
     _Component("CONF_UPPER", "Upper bound of the 95% interval", "measure", text="Double"),
     _Component("COUNT", "Consistent non-negative count", "measure", text="Long"),
     _Component("UNIT_MEASURE", "Unit of measure", "attribute"),
-    _Component("OBS_STATUS", "Observation status", "attribute", "CL_OBS_STATUS(2.2)"),
-    _Component("CONF_STATUS", "Confidentiality status", "attribute", "CL_CONF_STATUS(1.2)"),
+    _Component("OBS_STATUS", "Observation status", "attribute", "CL_OBS_STATUS"),
+    _Component("CONF_STATUS", "Confidentiality status", "attribute", "CL_CONF_STATUS"),
     _Component("FLAG", "Flag of the release", "attribute"),
     _Component("DATA_REVISION", "Data revision of the period", "attribute", text="Integer"),
     _Component("RELEASE", "Name of the release", "attribute", dataset=True),
@@ -156,29 +182,33 @@ def structure(rows: pa.Table, prepared: int) -> str:
         },
     }
     common = {"version": VERSION, "agencyID": AGENCY}
-    concepts = [{"id": part.id, "name": part.name, "names": {"en": part.name}} for part in parts]
+    concepts = [{**_named(part.name), "id": part.id} for part in parts]
     title = "Differentially private statistics of crowds"
+    codelists = [
+        {
+            **_named(name),
+            "id": each,
+            "version": version,
+            "agencyID": "SDMX",
+            "isPartial": True,
+            "codes": [{**_named(meaning), "id": code} for code, meaning in codes.items()],
+        }
+        for each, (version, name, codes) in _CODES.items()
+    ]
     data = {
         "dataStructures": [
             {
                 **common,
+                **_named(title),
                 "id": _structure_id(rows),
-                "name": title,
-                "names": {"en": title},
                 "dataStructureComponents": components,
             }
         ],
-        "conceptSchemes": [
-            {
-                **common,
-                "id": "CONCEPTS",
-                "name": "Concepts",
-                "names": {"en": "Concepts"},
-                "concepts": concepts,
-            }
-        ],
+        "conceptSchemes": [{**common, **_named("Concepts"), "id": "CONCEPTS", "concepts": concepts}],
+        "codelists": codelists,
     }
     meta = {
+        "schema": _SCHEMA,
         "id": _structure_id(rows),
         "prepared": instant_text(prepared, 0),
         "contentLanguages": ["en"],
@@ -187,8 +217,14 @@ def structure(rows: pa.Table, prepared: int) -> str:
     return json.dumps({"meta": meta, "data": data}, indent=2) + "\n"
 
 
+def _named(name: str) -> dict[str, Any]:
+    return {"name": name, "names": {"en": name}}
+
+
 def _described(part: _Component) -> dict[str, Any]:
-    known = {"enumeration": f"{_CODES}{part.codes}"} if part.codes else {"format": {"dataType": part.text}}
+    known: dict[str, Any] = {"format": {"dataType": part.text}}
+    if part.codes:
+        known = {"enumeration": f"{_LIST}{part.codes}({_CODES[part.codes][0]})"}
     return {"id": part.id, "conceptIdentity": f"{_CONCEPTS}{part.id}", "localRepresentation": known}
 
 
