@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import worlds
 from passersby.cli import main
 from passersby.deployment import bundles, plans
 from passersby.errors import BadRecord, EngineFailed, Refusal, UsageError
-from passersby.gate import gate, running
+from passersby.gate import running
 from passersby.model.cost import MicroRho
 from passersby.privacy.accounting import epsilon_for, epsilon_within, micro_rho_for
 
@@ -41,18 +40,6 @@ measure = "visitors"
 every = "day"
 resolution = 5
 """
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> worlds.World:
-    return worlds.build(tmp_path_factory.mktemp("built"), suppliers=("veraset",), dirt=False, ingest=False)
-
-
-@pytest.fixture
-def asker(built: worlds.World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[worlds.Asker]:
-    monkeypatch.setattr(gate, "TICK_S", 0.001)
-    with built.copied(tmp_path / "d").open() as d:
-        yield worlds.Asker(d)
 
 
 def _parse(text: str) -> bundles.Bundle:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,7 @@ import worlds
 from passersby.cli import main
 from passersby.deployment import plans
 from passersby.errors import Refusal, UsageError
-from passersby.gate import gate, prior, worth
+from passersby.gate import prior, worth
 from passersby.lake.lake import Lake
 from passersby.measures.catalogue import CATALOGUE
 from passersby.measures.presence import PRESENCE
@@ -28,18 +26,9 @@ from passersby.privacy.hierarchy.plan import cheapest, make_plan
 DELTA = 1e-7
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> worlds.World:
-    """Records, and no delivery: planning needs none."""
-    return worlds.build(tmp_path_factory.mktemp("built"), suppliers=("veraset",), dirt=False, ingest=False)
-
-
-@pytest.fixture
-def asker(built: worlds.World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[worlds.Asker]:
-    monkeypatch.setattr(gate, "TICK_S", 0.001)
+@pytest.fixture(autouse=True)
+def _declared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plans, "declared_devices", lambda *_: 100_000)
-    with built.copied(tmp_path / "d").open() as d:
-        yield worlds.Asker(d)
 
 
 def _choose(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from passersby.cli import main
 from passersby.deployment import quality
 from passersby.deployment.studied import Studied, classes
 from passersby.errors import UsageError
-from passersby.gate import gate
 from passersby.lake.lake import Lake
 from passersby.model.cells import to_text
 from passersby.model.period import DAY, parse_day
@@ -40,18 +38,6 @@ HEADINGS = [
     "Cost and burden",
     "Confidentiality",
 ]
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> worlds.World:
-    return worlds.build(tmp_path_factory.mktemp("built"), suppliers=("veraset",), dirt=False, ingest=False)
-
-
-@pytest.fixture
-def asker(built: worlds.World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[worlds.Asker]:
-    monkeypatch.setattr(gate, "TICK_S", 0.001)
-    with built.copied(tmp_path / "d").open() as d:
-        yield worlds.Asker(d)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from passersby.errors import UnknownName, UsageError
+from passersby.errors import UnknownName
 from passersby.measures.base import Measure, Scope
 from passersby.measures.catalogue import CATALOGUE, get
 from passersby.model.period import DAY, HOUR, WEEK, Period, parse_span
@@ -257,12 +257,6 @@ def test_the_bound_of_presence_is_reached() -> None:
     found = run(get("presence"), scope, rows, [h3i.cell_to_parent(CENTRE, 7)])
     days = {start: sum(1 for row in found if row[3] == start) for *_, start, _ in found}
     assert sum(n * n for n in days.values()) == get("presence").bound(scope) == 168 * 24
-
-
-def test_grains_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(UsageError, match="visitors"):
-        get("visitors").check("hour")
-    get("presence").check("hour")
 
 
 def test_an_unknown_measure_is_named_by_no_error() -> None:

@@ -15,33 +15,18 @@ from passersby.errors import UsageError
 from passersby.model.cells import children, parent, resolution_of
 from passersby.model.cost import MicroRho
 from passersby.model.place import Area
-from passersby.model.release import COARSE, FLAGS, LOW_PRECISION, SUPPRESSED
+from passersby.model.release import COARSE, LOW_PRECISION, SUPPRESSED
 from passersby.model.schema import ROWS
-from passersby.privacy.accounting import micro_rho_for
 from passersby.privacy.hierarchy.columns import Columns
-from passersby.privacy.hierarchy.plan import Plan, expected_error, make_plan
-from passersby.privacy.hierarchy.release import Measured, release_additive, release_levels
+from passersby.privacy.hierarchy.plan import expected_error, make_plan
+from passersby.privacy.hierarchy.release import Measured, release_additive
 from passersby.privacy.hierarchy.rows import SMOOTH
 from passersby.privacy.noise import OpenDPSampler, Sampler
+from privacy.planned import plan_for
 
 Integers = npt.NDArray[np.int64]
 City = Callable[[float], pa.Table]
 Make = Callable[[int], Sampler]
-ONE = micro_rho_for(1.0, 1e-7)
-
-
-def _plan(
-    area: Area, starts: Integers, *, cost: MicroRho = ONE, additive: bool = True, resolution: int = 7
-) -> Plan:
-    return make_plan(
-        area,
-        measure="presence" if additive else "visitors",
-        resolution=resolution,
-        buckets=len(starts),
-        squared_bound=168,
-        cost=cost,
-        kind="additive" if additive else "levels",
-    )
 
 
 def _truth(table: pa.Table, rows: pa.Table) -> npt.NDArray[np.float64]:
@@ -66,7 +51,7 @@ def _covered(table: pa.Table, rows: pa.Table) -> npt.NDArray[np.bool_]:
 def _release(
     table: pa.Table, area: Area, starts: Integers, sampler: Sampler, minimum: float = 20
 ) -> Measured:
-    plan = _plan(area, starts)
+    plan = plan_for(area, starts)
     return release_additive(
         table, area=area, columns=Columns(starts), plan=plan, sampler=sampler, minimum=minimum
     )
@@ -83,7 +68,7 @@ def test_rows_have_the_schema_and_partition_the_area(
     assert leaves == 343
     assert rows.num_rows == len(cells) * len(week)
     assert rows == rows.sort_by([("cell", "ascending"), ("start", "ascending")])
-    assert set(rows.column("flag").to_pylist()) <= set(FLAGS)
+    assert set(rows.column("flag").to_pylist()) <= {"", LOW_PRECISION, COARSE, SUPPRESSED}
 
 
 def test_without_noise_rows_are_the_exact_counts(
@@ -130,7 +115,7 @@ def test_measured_error_is_the_expected_error(area: Area, week: Integers, city: 
     found = _release(table, area, week, seeded(2), minimum=0)
     fine = found.rows.filter(pa.compute.is_in(found.rows.column("flag"), pa.array(["", LOW_PRECISION])))
     error = fine.column("estimate").to_numpy() - _truth(table, fine)
-    assert np.sqrt((error**2).mean()) == pytest.approx(expected_error(_plan(area, week))[7], rel=0.05)
+    assert np.sqrt((error**2).mean()) == pytest.approx(expected_error(plan_for(area, week))[7], rel=0.05)
 
 
 def test_opendp_gives_the_same_kind_of_answer(area: Area, city: City, week: Integers) -> None:
@@ -138,7 +123,7 @@ def test_opendp_gives_the_same_kind_of_answer(area: Area, city: City, week: Inte
     table = city(600.0)
     found = _release(table, area, day, OpenDPSampler(2))
     assert found.sampler == "opendp"
-    assert found.events == _plan(area, day).events()
+    assert found.events == plan_for(area, day).events()
     assert 0.9 < _covered(table, found.rows).mean() < 0.99
 
 
@@ -200,7 +185,7 @@ def test_imprecise_cells_are_suppressed_pooled(
     area: Area, root: int, silent: Sampler, sigmas: float, shown: bool
 ) -> None:
     starts = np.arange(0, 9 * 3600, 3600, dtype=np.int64)
-    plan = _plan(area, starts, resolution=4)
+    plan = plan_for(area, starts, resolution=4)
     each = int(sigmas * plan.levels[0].scale * 3 / 9)
     table = pa.table({"cell": [root] * 9, "start": starts, "count": [each] * 9})
     rows = release_additive(
@@ -212,7 +197,7 @@ def test_imprecise_cells_are_suppressed_pooled(
 
 def test_row_wider_than_its_estimate_is_of_low_precision(area: Area, root: int, silent: Sampler) -> None:
     starts = np.arange(0, 2 * 3600, 3600, dtype=np.int64)
-    plan = _plan(area, starts, resolution=4)
+    plan = plan_for(area, starts, resolution=4)
     scale = plan.levels[0].scale
     table = pa.table({"cell": [root] * 2, "start": starts, "count": [int(3.9 * scale), int(3.95 * scale)]})
     rows = release_additive(
@@ -259,7 +244,7 @@ def test_counts_of_shown_and_hidden_cells_fit_the_root(
 
 
 def test_smooth_is_one_more_column(area: Area, week: Integers, city: City, seeded: Make) -> None:
-    plan = _plan(area, week)
+    plan = plan_for(area, week)
     table = city(100.0)
     plain, extra = (
         release_additive(
@@ -276,107 +261,6 @@ def test_smooth_is_one_more_column(area: Area, week: Integers, city: City, seede
     assert error["smooth"] < 0.7 * error["estimate"]
 
 
-def _visitors(root: int, starts: Integers, most: int) -> dict[int, pa.Table]:
-    rng = np.random.default_rng(2)
-    leaves = children(np.array([root]), 7)
-    at = rng.integers(0, 40, (len(starts), most, 4))
-    tables = {}
-    for resolution in range(4, 8):
-        keys, counts = [], []
-        for bucket, start in enumerate(starts):
-            cells = parent(leaves[at[bucket]], resolution, of=7)
-            cell, count = np.unique(np.concatenate([np.unique(row) for row in cells]), return_counts=True)
-            keys += [(int(c), int(start)) for c in cell]
-            counts += (1000 * count).tolist()
-        tables[resolution] = pa.table(
-            {"cell": [k[0] for k in keys], "start": [k[1] for k in keys], "count": counts}
-        )
-    return tables
-
-
-def test_visitors_keep_each_levels_own_noisy_values(area: Area, root: int, seeded: Make) -> None:
-    days = np.arange(0, 3 * 86400, 86400, dtype=np.int64)
-    tables = _visitors(root, days, 8000)
-    plan = _plan(area, days, additive=False)
-    found = release_levels(
-        tables,
-        area=area,
-        columns=Columns(days),
-        plan=plan,
-        sampler=seeded(3),
-        minimum=60,
-    )
-    fine = found.rows.filter(pa.compute.is_in(found.rows.column("flag"), pa.array(["", LOW_PRECISION])))
-    assert fine.num_rows > 90
-    half = (fine.column("high").to_numpy() - fine.column("low").to_numpy()) / 2 / 1.96
-    np.testing.assert_allclose(half, plan.levels[-1].scale / 1000)
-    keys = zip(*(tables[7].column(n).to_pylist() for n in ("cell", "start", "count")), strict=True)
-    truth = {(c, s): n / 1000 for c, s, n in keys}
-    error = [
-        estimate - truth[cell, start]
-        for cell, start, estimate in zip(
-            *(fine.column(n).to_pylist() for n in ("cell", "start", "estimate")), strict=True
-        )
-    ]
-    assert np.std(error) == pytest.approx(half[0], rel=0.25)
-    assert [event.what for event in found.events] == [f"visitors H3 resolution {r}" for r in (4, 5, 6, 7)]
-
-
-def test_visitors_without_noise_fit_their_own_hierarchy(area: Area, root: int, silent: Sampler) -> None:
-    days = np.arange(0, 2 * 86400, 86400, dtype=np.int64)
-    tables = _visitors(root, days, 6000)
-    plan = _plan(area, days, additive=False)
-    rows = release_levels(
-        tables,
-        area=area,
-        columns=Columns(days),
-        plan=plan,
-        sampler=silent,
-        minimum=0,
-    ).rows
-    shown = rows.filter(pa.compute.is_valid(rows.column("count")))
-    assert shown.column("count").to_pylist() == [round(e) for e in shown.column("estimate").to_pylist()]
-
-
-def test_visitors_want_a_table_for_each_level(area: Area, root: int, silent: Sampler) -> None:
-    days = np.array([0], dtype=np.int64)
-    plan = _plan(area, days, additive=False)
-    tables = _visitors(root, days, 10)
-    del tables[5]
-    with pytest.raises(UsageError, match="levels"):
-        release_levels(
-            tables,
-            area=area,
-            columns=Columns(days),
-            plan=plan,
-            sampler=silent,
-            minimum=0,
-        )
-
-
-def test_plan_of_the_other_kind_is_refused(
-    area: Area, root: int, week: Integers, city: City, silent: Sampler
-) -> None:
-    with pytest.raises(UsageError, match="kind"):
-        release_additive(
-            city(1.0),
-            area=area,
-            columns=Columns(week),
-            plan=_plan(area, week, additive=False),
-            sampler=silent,
-            minimum=0,
-        )
-    with pytest.raises(UsageError, match="kind"):
-        release_levels(
-            _visitors(root, week[:1], 5),
-            area=area,
-            columns=Columns(week),
-            plan=_plan(area, week),
-            sampler=silent,
-            minimum=0,
-        )
-
-
 @pytest.mark.parametrize("change", ["fewer", "unsorted", "repeated"])
 def test_other_buckets_than_planned_are_refused(
     area: Area, week: Integers, city: City, silent: Sampler, change: str
@@ -384,7 +268,12 @@ def test_other_buckets_than_planned_are_refused(
     starts = {"fewer": week[:-1], "unsorted": week[::-1], "repeated": np.repeat(week[:84], 2)}[change]
     with pytest.raises(UsageError, match="buckets"):
         release_additive(
-            city(1.0), area=area, columns=Columns(starts), plan=_plan(area, week), sampler=silent, minimum=0
+            city(1.0),
+            area=area,
+            columns=Columns(starts),
+            plan=plan_for(area, week),
+            sampler=silent,
+            minimum=0,
         )
 
 

@@ -30,8 +30,6 @@ SCHEMA = pa.schema(
 )
 """A ping in a partition; `accuracy_m` is -1 where the supplier gives none."""
 
-BYTES_A_ROW = 32
-
 MOST_FILES = 256
 """Partitions of one split, open at the same time."""
 

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from passersby.errors import UsageError
 from passersby.model.bins import ONE_BIN, Bin, Derived
 from passersby.model.period import DAY, HOUR, WEEK, Period, Span, day_of, day_start
 from passersby.model.question import FILTERS, GRAINS, WHOLE
@@ -289,9 +288,3 @@ class Measure:
             return scope.span.days(scope.offset)
         spans = (period.span(scope.offset) for period in scope.span.periods(scope.offset))
         return tuple(day for span in spans for day in span.days(scope.offset))
-
-    def check(self, every: str) -> None:
-        """Raise UsageError where the grain makes no sense for this measure."""
-        if every not in self.grains:
-            msg = f"`{self.name}` cannot be given for every {every}."
-            raise UsageError(msg, f"Use --every with one of: {', '.join(self.grains)}.")

@@ -17,8 +17,6 @@ LOW_PRECISION = "low_precision"
 COARSE = "coarse"
 """The cell was not split further: it stands for all of its children within the area."""
 
-FLAGS = ("", LOW_PRECISION, COARSE, SUPPRESSED)
-
 
 @dataclass(frozen=True)
 class Release:

@@ -54,11 +54,6 @@ class People(NamedTuple):
     distinct: npt.NDArray[np.uint16]
     where: npt.NDArray[np.int8]
 
-    @property
-    def bytes_per_device(self) -> float:
-        """Memory that one device takes."""
-        return sum(a.nbytes for a in self) / len(self.rate)
-
 
 def settle(
     country: Country, places: Places, seed: np.uint64, devices: int, rate: float, weights: tuple[float, ...]

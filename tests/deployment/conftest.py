@@ -1,0 +1,25 @@
+"""A deployment with all records and no delivery, and who asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import worlds
+from passersby.gate import gate
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> worlds.World:
+    """Records, and no delivery: nothing writes to it."""
+    return worlds.build(tmp_path_factory.mktemp("built"), suppliers=("veraset",), dirt=False, ingest=False)
+
+
+@pytest.fixture
+def asker(built: worlds.World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[worlds.Asker]:
+    """Who asks a copy of it, and waits for no answer's time."""
+    monkeypatch.setattr(gate, "TICK_S", 0.001)
+    with built.copied(tmp_path / "d").open() as d:
+        yield worlds.Asker(d)
