@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -45,6 +46,7 @@ def cell_at(lat: float, lon: float) -> int:
     return int(h3i.latlng_to_cell(lat, lon, 10))
 
 
+@functools.cache
 def position(cell: int) -> tuple[int, int, int]:
     """Return the earth-centred position of the middle of a cell."""
     lat, lon = h3i.cell_to_latlng(cell)

@@ -20,7 +20,15 @@ HOME, WORK, SHOP, FAR = (
     cell_at(51.5, -0.02),
     cell_at(55.9, -3.2),
 )
-NAMES = ("trips-per-day", "mean-trips", "radius-of-gyration", "k-radius-ratio", "distinct-places", "entropy")
+NAMES = (
+    "trips-per-day",
+    "mean-trips",
+    "radius-of-gyration",
+    "k-radius-ratio",
+    "distinct-places",
+    "entropy",
+    "motifs",
+)
 
 
 def _day(day: int, *cells: int, device: int = 1, hours: int = 1) -> list[Stay]:

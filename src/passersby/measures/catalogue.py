@@ -16,6 +16,7 @@ from passersby.measures.flows import FLOWS, INFLOWS, OUTFLOWS
 from passersby.measures.gyration import K_RADIUS_RATIO, RADIUS_OF_GYRATION
 from passersby.measures.introversion import INTROVERSION
 from passersby.measures.max_distance_from_home import MAX_DISTANCE_FROM_HOME
+from passersby.measures.motifs import MOTIFS
 from passersby.measures.places import DISTINCT_PLACES, ENTROPY
 from passersby.measures.presence import PRESENCE
 from passersby.measures.profiles import DAY_NIGHT_RATIO, HOUR_PROFILE, WEEKDAY_PROFILE
@@ -57,6 +58,7 @@ GROUPS: dict[str, tuple[Measure, ...]] = {
         K_RADIUS_RATIO,
         DISTINCT_PLACES,
         ENTROPY,
+        MOTIFS,
     ),
     "Flows": (FLOWS, OUTFLOWS, INFLOWS, CONSECUTIVE_FLOWS),
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from proof.plain import devices, flows, homes, hours, moves, presence
+from proof.plain import devices, flows, homes, hours, motifs, moves, presence
 from proof.plain.asked import Asked, Row
 
 Definition = Callable[[Any, Asked, int], Iterable[Row]]
@@ -22,4 +22,5 @@ PLAIN: Mapping[str, Definition] = {
     **flows.DEFINITIONS,
     **moves.DEFINITIONS,
     **devices.DEFINITIONS,
+    **motifs.DEFINITIONS,
 }

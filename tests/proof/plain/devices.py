@@ -34,12 +34,18 @@ def mean_trips(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
 
 def _days(world: Any, asked: Asked) -> Iterable[tuple[int, int, int, int]]:
     """Yield (phone, usual cell, bucket, trips) of each day with a stay."""
+    for phone, cell, day, _ in of_days(world, asked):
+        trips = sum(day <= trip.departure < day + DAY for trip in world.trips[phone])
+        yield phone, cell, asked.scope.bucket_of(day), trips
+
+
+def of_days(world: Any, asked: Asked) -> Iterable[tuple[int, int, int, list[Whole]]]:
+    """Yield (phone, usual cell, day, stays that fall partly into it) of each day with a stay."""
     for phone, own in world.stays.items():
-        for day, _ in _visits(own, asked, "day"):
+        for day, visits in _visits(own, asked, "day"):
             cell = _usual(own, day, asked.scope.offset)
             if asked.inside(cell):
-                trips = sum(day <= trip.departure < day + DAY for trip in world.trips[phone])
-                yield phone, cell, asked.scope.bucket_of(day), trips
+                yield phone, cell, day, visits
 
 
 def radius_of_gyration(world: Any, asked: Asked, resolution: int) -> Iterable[Row]:
