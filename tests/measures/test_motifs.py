@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import h3.api.numpy_int as h3i
 import pytest
@@ -15,6 +17,7 @@ from passersby.measures.motifs import MOTIFS, NETWORKS
 from passersby.model.period import DAY, HOUR
 from proof.plain.motifs import CLOSED, OPEN, class_of
 
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "motifs.md"
 CELLS = sorted(int(cell) for cell in h3i.grid_disk(cell_at(51.5, -0.1), 3))
 LABELS = [each.label for each in MOTIFS.bins]
 
@@ -123,6 +126,15 @@ def test_no_longer_day_is_mistaken_for_one_of_the_17() -> None:
 def test_days_by_hand(walk: str, label: str) -> None:
     days = {place: i for i, place in enumerate(dict.fromkeys(walk))}
     assert [LABELS[each] for each in _classes([tuple(days[place] for place in walk)])] == [label]
+
+
+def test_the_page_s_days_are_of_the_networks_that_it_says() -> None:
+    rows = re.findall(r"^\| `(.+)` \| (\d) \| (\d) \| ([A-F ]+) \|$", PAGE.read_text(), re.MULTILINE)
+    assert [label for label, *_ in rows] == LABELS[:CLOSED]
+    walks = [tuple("ABCDEF".index(place) for place in day.split()) for *_, day in rows]
+    assert _classes(walks) == [class_of(walk) for walk in walks] == list(range(CLOSED))
+    for walk, (_, places, moves, _) in zip(walks, rows, strict=True):
+        assert (len(set(walk)), len(set(itertools.pairwise(walk)))) == (int(places), int(moves))
 
 
 def test_the_17_are_in_the_order_of_the_authors_and_named_once() -> None:
