@@ -203,17 +203,32 @@ def test_a_phone_reaches_the_bound_exactly(engine: DuckDB, fresh: Callable[[], P
             assert checker.squared_norm(level) == asked.plan.squared_bound * 10**6
 
 
-def test_costs_of_weeks_that_share_a_bucket_add_up(engine: DuckDB, fresh: Callable[[], Path]) -> None:
-    # A phone that never leaves one cell in two weeks: its loss is that of two periods, exactly.
+@pytest.mark.parametrize(
+    ("measure", "weeks", "squared_bound", "together"),
+    [
+        ("day-night-ratio", 2, 2 * 84**2, 2),
+        ("change", 2, 168**2, 1),  # a week is in one half, and the halves are two numbers
+        ("change", 4, 168**2, 2),
+    ],
+)
+def test_costs_of_weeks_that_share_a_number_add_up(
+    engine: DuckDB,
+    fresh: Callable[[], Path],
+    measure: str,
+    weeks: int,
+    squared_bound: int,
+    together: int,
+) -> None:
+    # A phone that never leaves one cell: its loss is that of its periods, exactly.
     cells = PLACES["city"]
-    fixes = [*Run(0, 0, 336, 0, cells[:1], 1).fixes(0)]
-    ask = Ask("day-night-ratio", "whole", 5, hull(cells, 5), f"{PERIODS[0]}..{PERIODS[1]}")
+    fixes = [*Run(0, 0, weeks * 168, 0, cells[:1], 1).fixes(0)]
+    ask = Ask(measure, "whole", 5, hull(cells, 5), f"{PERIODS[0]}..2026-W{19 + weeks}")
     asked = planned(ask)
     found, _ = vectors(engine, SmallLake(fresh() / "lake", fixes, 0), asked)
-    assert asked.squared_bound == 2 * 84**2
-    assert asked.plan.squared_bound == 2 * asked.squared_bound
+    assert asked.squared_bound == squared_bound
+    assert asked.plan.squared_bound == together * asked.squared_bound
     for level in found.values():
-        assert checker.squared_norm(level) == 2 * asked.plan.squared_bound * 10**6
+        assert checker.squared_norm(level) == weeks * asked.plan.squared_bound * 10**6
     assert checker.broken(engine, fresh(), fixes, ask) == set()
 
 

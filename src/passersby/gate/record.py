@@ -111,7 +111,7 @@ def _facts(parts: Parts, planned: Planned, measured: Measured, now: int) -> Fact
         clips=measure.clips,
         joint=measure.joint and len(periods) > 1,
         border=_border(question),
-        sharing=1 if measure.joint else planned.scope.sharing,
+        sharing=1 if measure.joint else measure.sharing(planned.scope),
         sampler=measured.sampler,
         shown_mass=measured.shown_mass,
         filters="; ".join(f"{name} {', '.join(values)}" for name, values in question.filters),

@@ -180,6 +180,11 @@ def each_bucket(minimum_devices: int, buckets: int) -> int:
     return minimum_devices * buckets
 
 
+def those_of_a_bucket(scope: Scope) -> int:
+    """Return the most periods in one key, where every period of a bucket may be in any of its keys."""
+    return scope.sharing
+
+
 @dataclass(frozen=True)
 class Measure:
     """One entry of the catalogue.
@@ -207,6 +212,7 @@ class Measure:
         joint: it joins what a device did in different periods, so that `period` in its SQL is one for all of
             the question: a device that changes one week may move from one key to another, so that noise is
             made for sqrt(2) times the bound.
+        sharing: most periods that one key counts together: those of a bucket, or fewer where bins part them.
         clips: what the bound cuts, in words for the label; "" where no device can exceed it.
         finest: finest resolution at which it may be asked.
         filtered: whether it takes filters; what looks at whole days or weeks does not.
@@ -233,6 +239,7 @@ class Measure:
     bins: tuple[Bin, ...] = ()
     derived: tuple[Derived, ...] = ()
     joint: bool = False
+    sharing: Callable[[Scope], int] = those_of_a_bucket
     clips: str = ""
     finest: int = 15
     filtered: bool = True
@@ -274,13 +281,15 @@ class Measure:
         device's vector a becomes b, both within the bound and without negative entries, so that
         |a - b|^2 = |a|^2 + |b|^2 - 2ab <= 2 C2.
 
-        Where k periods share one bucket, a device that is there in all of them moves it by k times as much
+        Where k periods share one key, a device that is there in all of them moves it by k times as much
         as in one. Noise is made for k C2, so that its loss is k times that of one period and not k^2 times:
         costs add up over periods, as the ledger and the label say. It is the noise of a sum of k answers.
+        Of a device that is there in m periods, m_1 of which are in some keys, m_2 in others and so on, each
+        m_i at most k, the squared distance is at most (m_1^2 + m_2^2 + ..) C2 <= m k C2: m times that of one.
         """
         if self.joint:
             return self.bound(scope) * (2 if scope.several else 1)
-        return self.bound(scope) * scope.sharing
+        return self.bound(scope) * self.sharing(scope)
 
     def days(self, scope: Scope) -> tuple[int, ...]:
         """Return the local days whose files the measure reads."""

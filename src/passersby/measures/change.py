@@ -6,6 +6,7 @@ seasons are not.
 
 Contributions are those of `measures.presence`. All that a period contributes is in one bin, which depends on
 the period alone: nothing is joined. The bound is that of a device in one cell in every hour of a week, H^2.
+No number holds more than n/2 weeks, so that noise is made for as many.
 
 The ratio compares device-hours of the panel. Where the panel grows or shrinks, or devices send more often, it
 changes without anybody moving: divide it by the ratio of the totals over a larger area, as
@@ -49,6 +50,7 @@ CHANGE = Measure(
     tables=("presence",),
     rows=_rows,
     bound=lambda scope: of_one_who_stays(scope, lambda _hour: 0),
+    sharing=lambda scope: scope.sharing // 2,
     bins=(Bin("baseline"), Bin("current")),
     derived=(Ratio("change", ("current",), ("baseline",)),),
     least_weeks=2,

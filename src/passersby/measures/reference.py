@@ -20,9 +20,9 @@ the cost: those are the gate's ([how a number is made](../explanation/mechanism.
 
 *C2* is the most that one device can contribute in one period, as a sum of squares over all cells, buckets of
 time and bins. It follows from the definition and not from data; at it nothing is clipped, unless the measure
-says so. Noise grows with its square root; where weeks are counted together (`--every whole`), it is made for
-as many times C2. *Floor* is the least estimate of a cell, all buckets and counted bins together, that is
-shown: so many devices or events.
+says so. Noise grows with its square root; where weeks are counted together in one number (`--every whole`),
+it is made for as many times C2. *Floor* is the least estimate of a cell, all buckets and counted bins
+together, that is shown: so many devices or events.
 
 *Bins* are public and the same in every cell: each has a row. *Derived rows* are made from the noisy bins and
 cost nothing more; they have a 95% interval, and no count.

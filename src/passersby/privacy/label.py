@@ -112,7 +112,7 @@ class Facts:
         clips: what the bound cuts of a device's contribution, in words; "" if no device can exceed it.
         joint: whether it joins what a device did in different periods.
         border: what is lost at the borders of zones, in words; "" for cells.
-        sharing: periods that are counted together in one bucket of time.
+        sharing: most periods that are counted together in one number.
         filters: the question's filters, in words; empty for none.
         sampler: name of what drew the noise.
         shown_mass: share of the released total that lies in shown rows, from noisy values.
