@@ -100,8 +100,8 @@ def test_no_longer_day_is_mistaken_for_one_of_the_17() -> None:
         ("WHSHW", "tours of 1+1"),  # the same seen from work
         ("HWSH", "tour of 2"),
         ("HWSHSWH", "other closed"),  # a tour of 2 both ways round
-        ("HWHSWH", "tour of 2 with a way back"),
-        ("HWSHWH", "tour of 2 with a way back"),
+        ("HWHSWH", "tour of 2 + way back"),
+        ("HWSHWH", "tour of 2 + way back"),
         ("HWSHXH", "tours of 2+1"),
         ("HWSXH", "tour of 3"),
         ("HWHSHXH", "tours of 1+1+1"),

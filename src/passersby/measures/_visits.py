@@ -73,6 +73,11 @@ def one_row(scope: Scope, bins: tuple[Bin, ...]) -> str:
     return _ONE_ROW.format(bucket=scope.bucket_sql("start"), bin=bin_sql("quantity", bins))
 
 
+def numbered(scope: Scope) -> str:
+    """Return SQL for one row a device and unit of time, whose `quantity` is the index of its bin."""
+    return _ONE_ROW.format(bucket=scope.bucket_sql("start"), bin="CAST(quantity AS BIGINT)")
+
+
 def sql(scope: Scope, resolution: int, *, measured: str, selected: str, every: str) -> str:
     """Return SQL for what each device did in each unit of time, at its usual cell.
 

@@ -8,7 +8,7 @@ have. Its text does not list them; they are those of the program that its author
 
 - a *tour of n* leaves a place, visits n others one after the other and returns;
 - *tours of n+m* begin and end at one place and have no other in common; "1 place" has no tour;
-- *tour of 2 with a way back*: one of its three moves is made the other way too;
+- *tour of 2 + way back*: one of its three moves is made the other way too;
 - *row of 4*: four places, each joined with the next one by moves both ways.
 
 Four numbers tell these from each other and from every other network that a day can have: places, moves,
@@ -56,7 +56,7 @@ NETWORKS = (
     _tours(1),
     _tours(1, 1),
     _tours(2),
-    Network("tour of 2 with a way back", 3, 4, 1, 2),
+    Network("tour of 2 + way back", 3, 4, 1, 2),
     _tours(2, 1),
     _tours(3),
     _tours(1, 1, 1),
@@ -71,7 +71,7 @@ NETWORKS = (
     _tours(3, 1, 1),
 )
 _LABELS = (*(network.label for network in NETWORKS), "other closed", "other open")
-_BINS = tuple(Bin(label, i, i + 1) for i, label in enumerate(_LABELS))
+_BINS = tuple(map(Bin, _LABELS))
 
 _MEASURED = """
 ordered AS (
@@ -147,9 +147,7 @@ def _one_of_the_17() -> str:
 def _rows(scope: Scope, resolution: int) -> str:
     others = len(NETWORKS)
     measured = _MEASURED.format(networks=_one_of_the_17(), closed=others, open=others + 1)
-    return _visits.sql(
-        scope, resolution, measured=measured, selected=_visits.one_row(scope, _BINS), every="day"
-    )
+    return _visits.sql(scope, resolution, measured=measured, selected=_visits.numbered(scope), every="day")
 
 
 MOTIFS = Measure(

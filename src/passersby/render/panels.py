@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pyarrow as pa
 from matplotlib.axes import Axes
@@ -21,6 +23,9 @@ Box = tuple[float, float, float, float]
 _UPPER: Box = (0.73, 0.57, 0.24, 0.27)
 _LOWER: Box = (0.73, 0.09, 0.24, 0.37)
 _WHOLE: Box = (0.73, 0.09, 0.24, 0.75)
+
+_MOST_LABELS = 12
+"""Labels of bins that have room in letters of the usual size."""
 
 
 def of_cells(figure: Figure, rows: pa.Table, cells: Pooled, place: Ground, caption: Caption) -> None:
@@ -102,10 +107,13 @@ def _histogram(axes: Axes, rows: pa.Table, caption: Caption) -> None:
     axes.set_title(f"All that is shown: {caption.unit} {caption.each}", loc="left", fontsize=10)
     axes.bar(x, bins.mean, color=COLOURS[2], width=0.8)
     axes.errorbar(x, bins.mean, yerr=bins.half, fmt="none", ecolor=INK, elinewidth=1.1, capsize=2.5)
-    ticks = x[:: -(-len(x) // 12)]
+    numbers = all(each.high < math.inf for each in caption.bins[:-1])
+    ticks = x[:: -(-len(x) // _MOST_LABELS)] if numbers else x  # a name does not follow from its neighbours
     labels = [caption.counted[i] for i in ticks]
     turned = sum(map(len, labels)) > 36
     axes.set_xticks(ticks, labels, rotation=35 if turned else 0, ha="right" if turned else "center")
+    if len(ticks) > _MOST_LABELS:
+        axes.tick_params(axis="x", labelrotation=60, labelsize=7)
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.yaxis.set_major_locator(MaxNLocator(5))
