@@ -43,7 +43,7 @@ resolution = 5
 
 
 def _parse(text: str) -> bundles.Bundle:
-    return bundles.parse(text, lambda _text, _resolution: None)
+    return bundles.parse(text, lambda _text, _resolution: None, lambda _path, _name: None)
 
 
 def _split(asker: worlds.Asker, text: str) -> list[Any]:

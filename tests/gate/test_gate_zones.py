@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ import worlds
 from passersby.deployment import comparing, quality, views
 from passersby.errors import UsageError
 from passersby.gate import running
-from passersby.model.schema import ZONE, rows_of
+from passersby.measures.catalogue import CATALOGUE
+from passersby.model.schema import ZONE, ZONE_PAIR, rows_of
 from passersby.model.zones import ALL, Zones
 from passersby.privacy.hierarchy.columns import Columns
 from passersby.privacy.hierarchy.counts import prenoise
 from passersby.privacy.hierarchy.release import counts_for
+from passersby.privacy.hierarchy.zones import EACH
 from passersby.render import ground
 
 pytestmark = pytest.mark.slow
@@ -42,10 +45,9 @@ def _exact(full: worlds.Asker, zones: Zones, **changed: Any) -> dict[int, Any]:
         full.request(zones=zones, area=None, **changed), full.actor(), now=worlds.now()
     )
     counts = running.run(full.d.engine, full.d.lake, planned, now=worlds.now(), renew=worlds.now)
-    columns = Columns(np.array(planned.scope.starts, dtype=np.int64))
-    found, tree = counts_for(
-        counts[planned.question.resolution], area=planned.question.ground, columns=columns, plan=planned.plan
-    )
+    columns = Columns(np.array(planned.scope.starts, dtype=np.int64), planned.measure.released_bins)
+    given = counts[planned.plan.finest] if planned.measure.additive else counts
+    found, tree = counts_for(given, area=planned.question.ground, columns=columns, plan=planned.plan)
     return prenoise(found, tree, planned.plan)
 
 
@@ -93,7 +95,29 @@ def test_the_same_zones_in_another_order_are_the_same_question(full: worlds.Aske
 @pytest.mark.parametrize(
     ("changed", "code"),
     [
-        ({"measure": "visitors", "every": "day"}, "bad-zones"),
+        ({"measure": "residents", "every": "whole", "resolution": 7}, "resolution-too-fine"),
+        (
+            {
+                "measure": "residents",
+                "every": "whole",
+                "resolution": 6,
+                "zones": {"small": box(8.5, 47.3, 8.54, 47.34)},
+            },
+            "area-too-small",
+        ),
+        (
+            {
+                "measure": "flows",
+                "every": "hour",
+                "resolution": 6,
+                "zones": {
+                    f"{x} {y}": box(6 + x / 5, 46 + y / 5, 6.2 + x / 5, 46.2 + y / 5)
+                    for x in range(10)
+                    for y in range(8)
+                },
+            },
+            "question-too-large",
+        ),
         ({"zones": {"small": box(8.5, 47.3, 8.52, 47.32)}, "resolution": 5}, "area-too-small"),
         ({"zones": {"far": box(20.0, 46.0, 21.0, 47.0)}}, "area-outside-licence"),
     ],
@@ -106,7 +130,8 @@ def test_refused(full: worlds.Asker, zones: Zones, changed: dict[str, Any], code
 
 
 def test_a_refusal_is_the_same_without_data(full: worlds.Asker, empty: worlds.Asker, zones: Zones) -> None:
-    both = [who.refused(zones=zones, area=None, measure="visitors") for who in (full, empty)]
+    asked: dict[str, Any] = {"measure": "residents", "every": "whole", "resolution": 7}
+    both = [who.refused(zones=zones, area=None, **asked) for who in (full, empty)]
     assert str(both[0]) == str(both[1])
 
 
@@ -162,3 +187,86 @@ def test_two_days_of_zones_are_compared(full: worlds.Asker, zones: Zones, tmp_pa
     third = full.ask(zones=other, area=None, resolution=5, every="day", period="2026-05-13").release
     with pytest.raises(UsageError, match="zones"):
         comparing.releases(full.d, days[0].id, third.id, None)
+
+
+@pytest.mark.parametrize(
+    ("measure", "every", "place"),
+    [
+        ("visitors", "day", ZONE),
+        ("dwell", "week", ZONE),
+        ("flows", "day", ZONE_PAIR),
+        ("commuting", "whole", ZONE_PAIR),
+    ],
+)
+def test_what_does_not_add_up_has_one_level(
+    full: worlds.Asker, zones: Zones, tmp_path: Path, measure: str, every: str, place: tuple[str, ...]
+) -> None:
+    asked: dict[str, Any] = {
+        "measure": measure,
+        "every": every,
+        "resolution": 5,
+        "zones": zones,
+        "area": None,
+    }
+    release = full.ask(**asked).release
+    additive = CATALOGUE[measure].additive
+    assert release.rows.schema.equals(rows_of(place, binned=bool(CATALOGUE[measure].bins)))
+    levels = release.label["implementation"]["mechanisms"]
+    assert len(levels) == (2 if additive else 1)
+    assert levels[-1]["mechanism"].endswith("each zone")
+    if not additive:
+        exact = _exact(full, zones, measure=measure, every=every, resolution=5)
+        assert set(exact) == {EACH}
+        names = [zones.names, *([zones.names] if place == ZONE_PAIR else [])]
+        assert set(zip(*(release.rows[name].to_pylist() for name in place), strict=True)) == set(
+            itertools.product(*names)
+        )
+        error = levels[0]["standard_deviation"]
+        values = dict(zip(itertools.product(*names), exact[EACH] / 1000, strict=True))
+        starts = sorted(set(release.rows["start"].to_pylist()))
+        for row in release.rows.to_pylist():
+            if row["estimate"] is not None:
+                truth = values[tuple(row[name] for name in place)][starts.index(row["start"])]
+                assert abs(row["estimate"] - truth) < 6 * error
+    for name in ("z.csv", "z.geojson", "z.parquet", "z.sdmx.csv"):
+        views.write(full.d, release, tmp_path / name)
+    feature = json.loads((tmp_path / "z.geojson").read_text())["features"][0]
+    assert set(place) <= set(feature["properties"])
+    assert views.picture(full.d, release).startswith(b"\x89PNG")
+    facts = {
+        fact.name: fact.text for section in quality.report(full.d, release).sections for fact in section.facts
+    }
+    assert facts["Breakdown"].startswith("3 zones, held in cells of H3 resolution 8")
+    assert "zones" in facts["Rows and area"] or additive
+
+
+def test_flows_between_zones_lead_from_centre_to_centre(
+    full: worlds.Asker, zones: Zones, tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {
+        "measure": "consecutive-flows",
+        "every": "week",
+        "resolution": 5,
+        "zones": zones,
+        "area": None,
+    }
+    release = full.ask(**asked).release
+    views.write(full.d, release, tmp_path / "z.geojson")
+    for feature in json.loads((tmp_path / "z.geojson").read_text())["features"]:
+        ends = [feature["properties"][name] for name in ZONE_PAIR]
+        line = shapely.geometry.shape(feature["geometry"])
+        assert (line.geom_type == "Point") == (ends[0] == ends[1])
+        for end, point in zip(ends, (line.coords[0], line.coords[-1]), strict=True):
+            assert shapely.Point(point).distance(CANTONS[end].centroid) < 0.02
+    views.write(full.d, release, tmp_path / "z.sdmx.csv")
+    text = (tmp_path / "z.sdmx.csv").read_text()
+    assert "PASSERSBY:ZONE_PAIRS(1.0.0),I,W,consecutive-flows,east,middle," in text
+    assert "pair of zones" in release.label["data_product_type"]
+    assert "per pair of zones" in views.caption(release, 0).subtitle
+
+
+def test_visitors_of_all_zones_are_fewer_than_those_of_each(full: worlds.Asker, zones: Zones) -> None:
+    whole = Zones.from_shapes({"all": shapely.union_all(list(CANTONS.values()))}, finest=8)
+    asked: dict[str, Any] = {"measure": "visitors", "every": "week", "resolution": 5}
+    (each,), (together,) = (_exact(full, some, **asked).values() for some in (zones, whole))
+    assert each.max() < together[0, 0] <= each.sum()

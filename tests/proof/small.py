@@ -13,7 +13,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
@@ -36,14 +35,18 @@ from passersby.model.period import DAY, HOUR, Period, day_of
 from passersby.model.place import Area
 from passersby.model.question import Question
 from passersby.model.schema import PRESENCE, STAYS, TRIPS
+from passersby.model.zones import Zones
 from passersby.privacy.hierarchy.columns import Columns
 from passersby.privacy.hierarchy.counts import prenoise
+from passersby.privacy.hierarchy.pairs import PairTree
 from passersby.privacy.hierarchy.release import counts_for
 from passersby.privacy.hierarchy.tree import Nodes
+from passersby.privacy.hierarchy.zones import ZoneTree
 from passersby.privacy.noise import Integers
 from passersby.sources import ids
 from proof import plain, plain_stays
-from proof.plain.asked import Asked, Row
+from proof.plain.asked import ZONES, Asked, Row
+from proof.world import World
 
 PERIODS = ("2026-W20", "2026-W21")
 BUCKETS = 2
@@ -97,6 +100,7 @@ class Ask:
     offset: int = 0
     squared_bound: int = 0
     micro_rho: int = 20_187
+    zones: Zones | None = None
 
 
 def around(centre: int) -> tuple[int, ...]:
@@ -127,6 +131,7 @@ def planned(ask: Ask) -> Planned:
         purpose="",
         case="",
         filters=ask.filters,
+        zones=ask.zones,
     )
     checked = check(request, Config(utc_offset=_offset_text(ask.offset)))
     scope = checked.scope(ask.offset)
@@ -135,13 +140,14 @@ def planned(ask: Ask) -> Planned:
         definition=1,
         span=checked.span,
         area=ask.area,
-        resolution=ask.resolution,
+        resolution=checked.resolution,
         every=ask.every,
         filters=checked.filters,
         cost=MicroRho(ask.micro_rho),
         mechanism=planning.MECHANISM,
         revisions=(1,),
         offset=ask.offset,
+        zones=ask.zones,
     )
     measure = checked.measure
     squared = measure.bound(scope)
@@ -192,8 +198,8 @@ class SmallLake:
 def vectors(engine: Engine, lake: Any, asked: Planned) -> tuple[Vectors, Nodes]:
     """Return the vectors of a question before the noise: by the gate's SQL and the release's code."""
     counts = running.run(engine, lake, asked, now=0, renew=lambda: 0)
-    given = counts[asked.question.resolution] if asked.measure.additive else counts
-    found, tree = counts_for(given, area=asked.question.area, columns=columns(asked), plan=asked.plan)
+    given = counts[asked.plan.finest] if asked.measure.additive else counts
+    found, tree = counts_for(given, area=asked.question.ground, columns=columns(asked), plan=asked.plan)
     return prenoise(found, tree, asked.plan), tree
 
 
@@ -208,16 +214,21 @@ def reference(fixes: Sequence[Fix], asked: Planned, tree: Nodes) -> Vectors:
     What each phone contributes is said by the measure's own definition in plain Python, in `proof.plain`.
     Only a measure that says so clips some of it.
     """
-    world = World(fixes, asked.scope.offset)
-    cells = frozenset(asked.question.area.at(asked.scope.resolution).tolist())
-    about = Asked(asked.scope, cells)
+    zones = asked.question.zones
+    world = World(fixes, asked.scope.offset, zones)
+    if zones is None:
+        area = frozenset(asked.question.area.at(asked.scope.resolution).tolist())
+    else:
+        area = frozenset(range(ZONES, ZONES + len(zones)))
+    about = Asked(asked.scope, area)
     rows = {level: list(plain.PLAIN[asked.measure.name](world, about, level)) for level in tree.resolutions}
     found = {}
     for depth, resolution in enumerate(tree.resolutions):
-        weights = _weights(rows[asked.scope.resolution if asked.measure.additive else resolution], asked)
+        weights = _weights(rows[asked.plan.finest if asked.measure.additive else resolution], asked)
         total: Counter[tuple[int, ...]] = Counter()
         for phone, *key, value in rows[resolution]:
-            total[tuple(key)] += weights.get((phone, _week(key, asked)), 1000) * value
+            weight = weights.get((phone, _week(key, asked)), 1000)
+            total[tuple(_node(part, tree, depth) for part in key)] += weight * value
         keys = zip(*total, strict=True) if total else [()] * len(asked.measure.keys)
         table = pa.table(
             {
@@ -251,59 +262,20 @@ def _week(key: Sequence[int], asked: Planned) -> int:
     return 0 if asked.measure.joint else Period.containing(start, asked.scope.offset).index
 
 
+def _node(part: int, tree: Nodes, depth: int) -> int:
+    """Return a part of a key as a tree has it: of zones their stand-in, by their number."""
+    if part < ZONES:
+        return part
+    cells = tree.cells if isinstance(tree, PairTree) else tree
+    assert isinstance(cells, ZoneTree)
+    return int(cells.cells[depth][part - ZONES])
+
+
 def _laid_out(table: pa.Table, asked: Planned, tree: Nodes, depth: int) -> Integers:
     out = np.zeros((tree.sizes[depth], len(columns(asked))), np.int64)
     (node, here), (column, then) = tree.find(depth, table), columns(asked).find(table)
     out[node[here & then], column[here & then]] = table["count"].to_numpy()[here & then]
     return out
-
-
-class World:
-    """What a small world's phones did, by the definitions in plain Python."""
-
-    def __init__(self, fixes: Iterable[Fix], offset: int) -> None:
-        self.offset = offset
-        self._fixes = _once(fixes)
-
-    @cached_property
-    def hours(self) -> dict[tuple[int, int], int]:
-        """The dominant cell (resolution 10) of each phone and hour."""
-        return _seen(self._fixes, self.offset)
-
-    @cached_property
-    def stays(self) -> dict[int, list[plain_stays.Whole]]:
-        """The stays of each phone, in order."""
-        kept = [(fix.phone, fix.t, fix.cell) for fix in self._fixes]
-        return plain_stays.by_phone(kept, self.offset, _dominant)
-
-    @cached_property
-    def trips(self) -> dict[int, list[plain_stays.Trip]]:
-        """The trips of each phone, in order: from one stay to the next one within a period."""
-        return {phone: plain_stays.trips(own, self.offset) for phone, own in self.stays.items()}
-
-
-def _seen(fixes: Iterable[Fix], offset: int) -> dict[tuple[int, int], int]:
-    """Return the dominant cell of each phone's hour."""
-    hours: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-    for fix in _once(fixes):
-        hours[fix.phone, fix.t - (fix.t + offset) % HOUR].append(fix.cell)
-    return {key: _dominant(cells) for key, cells in hours.items()}
-
-
-def _once(fixes: Iterable[Fix]) -> list[Fix]:
-    """Return one fix for each phone and second: the lowest delivery's."""
-    kept: dict[tuple[int, int], Fix] = {}
-    for fix in sorted(fixes, key=lambda fix: (fix.delivery, fix.cell)):
-        kept.setdefault((fix.phone, fix.t), fix)
-    return list(kept.values())
-
-
-def _dominant(cells: list[int]) -> int:
-    for resolution in range(4, 11):
-        counts = Counter(int(h3i.cell_to_parent(cell, resolution)) for cell in cells)
-        best = min(counts, key=lambda cell: (-counts[cell], cell))
-        cells = [cell for cell in cells if int(h3i.cell_to_parent(cell, resolution)) == best]
-    return cells[0]
 
 
 def _presence(fixes: Sequence[Fix], offset: int) -> dict[tuple[int, int], pa.Table]:

@@ -28,7 +28,7 @@ from passersby.render.caption import Caption
 from passersby.render.map import draw
 from passersby.render.pooled import by_bin, by_cell, by_pair, counted, of_label
 from passersby.render.sdmx import About
-from passersby.render.shapes import bearing, cell_shape, outlines_in, pair_shape, together
+from passersby.render.shapes import bearing, cell_centre, cell_shape, outlines_in, together, way_shape
 from passersby.render.towns import nearest_town, towns_in
 
 START = 1_778_457_600
@@ -107,12 +107,12 @@ def test_geoparquet_of_pairs_has_lines_cut_lines_and_points(tmp_path: Path) -> N
         (east, west): "MultiLineString",
     }
     assert all(shape.geom_type in kinds for shape in lines.values())
-    assert pair_shape(CELLS[0], CELLS[1]).geom_type == "LineString"
+    assert way_shape(cell_centre(CELLS[0]), cell_centre(CELLS[1])).geom_type == "LineString"
 
 
 @pytest.mark.parametrize(("origin", "destination"), [(WEST, EAST), (EAST, WEST)])
 def test_a_line_over_the_antimeridian_is_as_long_as_the_way(origin: int, destination: int) -> None:
-    line = pair_shape(origin, destination)
+    line = way_shape(cell_centre(origin), cell_centre(destination))
     (first, last) = (shapely.get_coordinates(part) for part in shapely.get_parts(line))
     ends = [h3i.cell_to_latlng(cell)[::-1] for cell in (origin, destination)]
     assert first[0] == pytest.approx(ends[0])
@@ -174,7 +174,7 @@ def test_every_kind_of_release_is_drawn(rows: pa.Table, words: Caption) -> None:
 
 def test_flows_are_arrows_and_dots_the_largest_on_top() -> None:
     axes = Figure().add_subplot()
-    arrows.draw(axes, by_pair(pairs()), caption())
+    arrows.draw(axes, by_pair(pairs()), ground.CELLS, caption())
     drawn = [patch for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
     assert len(drawn) == 42
     assert len(axes.lines) == 6
@@ -189,7 +189,7 @@ def test_flows_are_arrows_and_dots_the_largest_on_top() -> None:
 def test_the_legend_says_when_not_all_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arrows, "MOST", 5)
     axes = Figure().add_subplot()
-    arrows.draw(axes, by_pair(pairs()), caption())
+    arrows.draw(axes, by_pair(pairs()), ground.CELLS, caption())
     legend = axes.get_legend()
     assert legend is not None
     assert "largest 5 of 48 shown pairs" in legend.get_title().get_text()
@@ -204,13 +204,13 @@ def _words(figure: Figure) -> str:
 def test_where_no_flow_between_cells_is_shown_those_within_cells_are_listed() -> None:
     within, figure = pairs(CELLS[1:2]), Figure()
     within = within.set_column(within.schema.get_field_index("estimate"), "estimate", pa.array([50.0, 70.0]))
-    panels.of_pairs(figure, within, by_pair(within), caption())
+    panels.of_pairs(figure, within, by_pair(within), ground.CELLS, caption())
     assert "1 largest flows within cells: trips per hour, mean" in _words(figure)
 
 
 def test_panels_say_what_they_show() -> None:
     flows, lengths, means = Figure(), Figure(), Figure()
-    panels.of_pairs(flows, pairs(), by_pair(pairs()), caption())
+    panels.of_pairs(flows, pairs(), by_pair(pairs()), ground.CELLS, caption())
     assert "10 largest flows between cells: trips per hour, mean" in _words(flows)
     assert "All shown pairs: trips every hour, 95% interval" in _words(flows)
     words = caption(bins=LENGTHS, derived=MEDIAN)
@@ -227,10 +227,10 @@ def test_panels_say_what_they_show() -> None:
 
 def test_a_way_is_named_by_towns_or_by_its_direction() -> None:
     zurich, bern = (int(h3i.latlng_to_cell(*place, 7)) for place in ((47.37, 8.54), (46.95, 7.44)))
-    assert panels._way(zurich, bern) == "Zürich → Bern"
+    assert ground.CELLS.way(zurich, bern) == "Zürich → Bern"
     north = next(c for c in sorted(h3i.grid_disk(zurich, 1)) if h3i.cell_to_latlng(c)[0] > 47.385)
-    assert panels._way(zurich, int(north)).startswith("near Zürich, north")
-    assert panels._way(zurich, zurich) == "near Zürich"
+    assert ground.CELLS.way(zurich, int(north)).startswith("near Zürich, north")
+    assert ground.CELLS.way(zurich, zurich) == "near Zürich"
 
 
 def test_directions_are_told_over_the_antimeridian_too() -> None:
@@ -252,7 +252,7 @@ def test_a_map_over_the_antimeridian_is_one_piece() -> None:
     names = {name: lon for name, _, lon in towns_in((176.0, -20.0, 186.0, -13.0), 14)}
     assert names["Labasa"] < 180 < max(names.values())
     axes = Figure().add_subplot(xlim=(179, 181))
-    arrows.draw(axes, by_pair(pairs([WEST, EAST])), caption())
+    arrows.draw(axes, by_pair(pairs([WEST, EAST])), ground.CELLS, caption())
     assert [float(np.asarray(line.get_xdata())[0]) for line in axes.lines] == pytest.approx([180.2], abs=0.1)
     assert {nearest_town(WEST), nearest_town(EAST)} <= set(names)
 

@@ -35,6 +35,12 @@ Filters = Annotated[
 ]
 
 
+def require_one_place(area: str, zones: Path | None) -> None:
+    """Raise UsageError where both an area and zones are given."""
+    if zones and area:
+        raise UsageError("Both --zones and --area are given.", "Give one of them: zones are their own area.")
+
+
 def read_area(text: str, resolution: int) -> Area | None:
     """Return the area that somebody wrote, in cells of `resolution`; None where they wrote none."""
     from passersby.model.place import parse_area, parse_geojson
@@ -59,13 +65,10 @@ def read_area(text: str, resolution: int) -> Area | None:
     return parse_area(text, 15) if not document else parse_geojson(document, 15)
 
 
-def read_zone_file(path: Path | None, name: str, measure: str) -> Zones | None:
-    """Return the zones of a file, in cells that are no finer than the measure allows; None without one."""
+def read_zone_file(path: Path | None, name: str) -> Zones | None:
+    """Return the zones of a file; None without one."""
     if path is None:
         return None
-    from passersby.measures.catalogue import CATALOGUE
-    from passersby.model.zones import FINEST
     from passersby.sources.zones import read_zones
 
-    finest = CATALOGUE[measure].finest if measure in CATALOGUE else FINEST
-    return read_zones(path, name, finest=min(FINEST, finest))
+    return read_zones(path, name)

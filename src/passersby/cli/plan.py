@@ -9,8 +9,24 @@ from typing import Annotated, Any
 import typer
 
 from passersby.cli.app import app
-from passersby.cli.asked import Case, Filters, Licence, Measure, Period, Place, Purpose, read_area
+from passersby.cli.asked import (
+    Case,
+    Filters,
+    Licence,
+    Measure,
+    Period,
+    Place,
+    Purpose,
+    ZoneFile,
+    ZoneName,
+    read_area,
+    read_zone_file,
+    require_one_place,
+)
 from passersby.cli.common import AsJson, Folder, Key, emit, now, opened, out, percent, table
+
+_RESOLUTION_OF_ZONES = 6
+"""The default of `ask`: no zone may be smaller than such a cell."""
 
 
 @app.command(rich_help_panel="Questions")
@@ -28,6 +44,8 @@ def plan(
     ] = None,
     resolution: Annotated[int | None, typer.Option(help="H3 resolution, 4 to 7; default: all.")] = None,
     area: Place = "",
+    zones: ZoneFile = None,
+    zone_name: ZoneName = "name",
     where: Filters = None,
     key: Key = None,
     folder: Folder = Path(),
@@ -38,7 +56,10 @@ def plan(
     from passersby.gate.request import Request
     from passersby.gate.worth import parse_target
 
-    filters = tuple(where or ())
+    require_one_place(area, zones)
+    filters, polygons = tuple(where or ()), read_zone_file(zones, zone_name)
+    if polygons is not None and resolution is None:
+        resolution = _RESOLUTION_OF_ZONES
 
     def request(its_resolution: int, its_every: str, epsilon: float) -> Request:
         return Request(
@@ -46,22 +67,27 @@ def plan(
             period=period,
             every=its_every,
             resolution=its_resolution,
-            area=read_area(area, its_resolution),
+            area=None if polygons else read_area(area, its_resolution),
             epsilon=epsilon,
             licence=licence,
             purpose=purpose,
             case=case,
             filters=filters,
+            zones=polygons,
         )
 
     with opened(folder) as d:
-        wish = plans.Wish(measure, resolution, every, parse_target(target_error), request)
+        target = parse_target(target_error)
+        wish = plans.Wish(measure, resolution, every, target, request, zones=polygons is not None)
         view = plans.choose(d, wish, d.actor(key), now=now())
     if view["cheapest"]:
         words = {"period": period, "licence": licence, "purpose": purpose, "case": case, "area": area}
-        view["command"] = _command(
-            measure, {**words, "key": "" if key is None else str(key)}, filters, view["cheapest"], folder
-        )
+        words["key"] = "" if key is None else str(key)
+        if polygons is not None:
+            words |= {"zones": str(zones), "zone-name": zone_name}
+        form = view["cheapest"]
+        asked = {**form, "resolution": form["resolution"] if polygons is None else resolution}
+        view["command"] = _command(measure, words, filters, asked, folder)
     emit(view, as_json=as_json, human=lambda: _show_choice(view))
 
 
@@ -88,7 +114,7 @@ def _show_choice(view: dict[str, Any]) -> None:
     rows = [
         (
             row["resolution"],
-            row["edge_km"],
+            row["edge_km"] or "",
             row["every"],
             "unknown" if row["typical"] is None else f"{row['typical']:,.1f}",
             _error(row["error"], relative=relative),
@@ -135,7 +161,12 @@ def _advice(view: dict[str, Any]) -> list[str]:
             "Give the target in units of the measure, which needs no typical count: --target-error 100.",
         ]
     others = [row for row in view["forms"] if row["reached"]]
-    found = ", ".join(f"resolution {row['resolution']} every {row['every']}" for row in others)
+    found = ", ".join(
+        f"zones every {row['every']}"
+        if "zones" in row
+        else f"resolution {row['resolution']} every {row['every']}"
+        for row in others
+    )
     return [
         f"[bold]An error of {target} is not reachable[/] with {cap}.",
         f"It is reachable with {found}."

@@ -21,9 +21,9 @@ from passersby.cli.asked import (
     ZoneName,
     read_area,
     read_zone_file,
+    require_one_place,
 )
 from passersby.cli.common import AsJson, Folder, Key, Out, emit, err, now, opened, out, step_names, table
-from passersby.errors import UsageError
 
 
 @app.command(rich_help_panel="Questions")
@@ -70,8 +70,7 @@ def ask(
     from passersby.gate.request import Request
     from passersby.render import export
 
-    if zones and area:
-        raise UsageError("Both --zones and --area are given.", "Give one of them: zones are their own area.")
+    require_one_place(area, zones)
     if out_file is not None:
         export.check_format(out_file)
     request = Request(
@@ -85,7 +84,7 @@ def ask(
         purpose=purpose,
         case=case,
         filters=tuple(where or ()),
-        zones=read_zone_file(zones, zone_name, measure),
+        zones=read_zone_file(zones, zone_name),
     )
     with opened(folder) as d:
         actor = d.actor(key)
@@ -136,10 +135,12 @@ def _bar(share: float, width: int = 24) -> str:
 
 
 def _show_plan(plan: dict[str, Any]) -> None:
-    cost = plan["cost"]
+    cost, places = plan["cost"], f"resolution {plan['resolution']}, {plan['cells']:,} cells"
+    if "zones" in plan:
+        places = f"{plan['zones']:,} zones held in {plan['cells']:,} cells of resolution {plan['resolution']}"
     out.print(
-        f"[bold]{plan['measure']}[/] {plan['period']} every {plan['every']}, "
-        f"resolution {plan['resolution']}, {plan['cells']:,} cells x {plan['buckets']} buckets"
+        f"[bold]{plan['measure']}[/] {plan['period']} every {plan['every']}, {places} "
+        f"x {plan['buckets']} buckets"
     )
     out.print(
         f"cost: epsilon {cost['epsilon']:g} at delta {cost['delta']:g} ({cost['micro_rho']:,} micro-rho) "
@@ -159,7 +160,8 @@ def _show_plan(plan: dict[str, Any]) -> None:
     out.print(table(columns, rows, right=columns))
     out.print(f"[dim]{plan['basis']}[/]\n", soft_wrap=True)
     for resolution, text in plan["sql"].items():
-        out.print(f"[bold]SQL, resolution {resolution}[/]")
+        where = resolution if "zones" in plan else f"resolution {resolution}"
+        out.print(f"[bold]SQL, {where}[/]")
         out.print(text, markup=False, soft_wrap=True)  # no frame, no wrapping: it can be copied
 
 

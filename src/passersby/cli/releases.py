@@ -142,6 +142,8 @@ def _show_release(view: dict[str, Any]) -> None:
 
 
 def _show_comparison(view: dict[str, Any]) -> None:
+    from passersby.model.schema import PAIR, PLACE, ZONE, ZONE_PAIR
+
     total, verdicts, shares = view["total"], view["verdicts"], view["share_verdicts"]
     ratio = (
         "" if total["ratio"] is None else f", x {total['ratio']:.3f} ({total['low']:.3f}-{total['high']:.3f})"
@@ -158,7 +160,7 @@ def _show_comparison(view: dict[str, Any]) -> None:
     columns = ("before", "after", "difference", "low", "high", "share_verdict")
     names = [
         name
-        for name in ("cell", "origin", "destination", "zone", "bin")
+        for name in (*PLACE, *PAIR, *ZONE, *ZONE_PAIR, "bin")
         if view["sample"] and name in view["sample"][0]
     ]
     rows = [

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from passersby.deployment.opened import Deployment
-from passersby.deployment.plans import declared_devices
+from passersby.deployment.plans import declared_devices, level_name
 from passersby.errors import UsageError
 from passersby.gate import worth
 from passersby.gate.planning import LEAST_MICRO_RHO, Planned
@@ -26,6 +27,7 @@ from passersby.keys.signed import Actor
 from passersby.model.cost import MicroRho
 from passersby.model.place import Area
 from passersby.model.record import Fields
+from passersby.model.zones import Zones
 from passersby.privacy.accounting import epsilon_for, epsilon_within, micro_rho_for
 
 _HEAVIEST = 1000.0
@@ -48,30 +50,42 @@ class Bundle:
     parts: tuple[Part, ...]
 
 
-def parse(text: str, area: Callable[[str, int], Area | None]) -> Bundle:
+def parse(
+    text: str, area: Callable[[str, int], Area | None], zones: Callable[[Path | None, str], Zones | None]
+) -> Bundle:
     """Return the bundle of a TOML document.
 
     Args:
         text: the document.
         area: makes an area of what somebody wrote, in cells of a resolution.
+        zones: reads a file of zones, whose names are in a column.
 
     Raises:
         BadRecord: a field is missing, unknown or not valid; the message names it.
+        UsageError: a question has both an area and zones.
     """
     fields = Fields.from_toml(text, "Bundle")
     epsilon = fields.number("epsilon", 0, 20)
     period, licence, purpose, case = (fields.text(name) for name in ("period", "licence", "purpose", "case"))
-    where = fields.text("area", default="")
+    where, polygons = fields.text("area", default=""), fields.text("zones", default="")
+    column = fields.text("zone_name", default="name")
+    read = cache(zones)
     every, resolution = fields.text("every", default="day"), fields.whole("resolution", 0, 15, default=6)
     parts = []
     for own in fields.tables("question"):
         finest = own.whole("resolution", 0, 15, default=resolution)
         out = own.text("out", default="")
+        place, given = own.text("area", default=""), own.text("zones", default="")
+        if not place and not given:
+            place, given = where, polygons
+        if place and given:
+            raise UsageError("A question has both `area` and `zones`.", "Zones are their own area: give one.")
         request = Request(
             measure=own.text("measure"),
             every=own.text("every", default=every),
             resolution=finest,
-            area=area(own.text("area", default=where), finest),
+            area=None if given else area(place, finest),
+            zones=read(Path(given) if given else None, own.text("zone_name", default=column)),
             epsilon=epsilon,
             filters=own.texts("filters", default=()),
             period=period,
@@ -134,9 +148,9 @@ def _shared(d: Deployment, bundle: Bundle, needs: Sequence[float], total: int) -
 
 
 def _relative_error(d: Deployment, planned: Planned, cost: MicroRho) -> float | None:
-    resolution = planned.question.resolution
-    typical, _ = worth.typical_count(planned, resolution, Known(declared_devices(d, planned), None))
-    error = worth.expected_error(planned, resolution, cost)
+    level = planned.plan.finest
+    typical, _ = worth.typical_count(planned, level, Known(declared_devices(d, planned), None))
+    error = worth.expected_error(planned, level, cost)
     return error / typical if typical and error is not None else None
 
 
@@ -145,11 +159,11 @@ def _row(d: Deployment, planned: Planned, alone: MicroRho) -> dict[str, Any]:
     return {
         "measure": question.measure,
         "every": question.every,
-        "resolution": question.resolution,
+        "resolution": level_name(planned.plan.finest),
         "epsilon": planned.request.epsilon,
         "micro_rho": question.cost.value,
         "standard_error": planned.plan.levels[-1].error,
-        "standard_error_alone": worth.expected_error(planned, question.resolution, alone),
+        "standard_error_alone": worth.expected_error(planned, planned.plan.finest, alone),
         "error": _relative_error(d, planned, question.cost),
         "error_alone": _relative_error(d, planned, alone),
     }

@@ -36,13 +36,13 @@ def plan(d: Deployment, planned: Planned) -> dict[str, Any]:
         "period": span_text(question.span, question.offset),
         "every": question.every,
         "resolution": question.resolution,
-        "cells": len(question.area.at(question.resolution)),
+        **_size(planned),
         "buckets": len(planned.scope.starts),
         "cost": cost(d, question.cost, [period.name for period in question.periods]),
         "resolutions": [
             {
-                "resolution": "zones" if w.resolution == EACH else w.resolution,
-                "edge_km": None if w.resolution == EACH else _edge_km(w.resolution),
+                "resolution": level_name(w.resolution),
+                "edge_km": _edge_km(w.resolution),
                 "standard_error": w.standard_error,
                 "typical": w.typical,
                 "skill": w.skill,
@@ -50,8 +50,20 @@ def plan(d: Deployment, planned: Planned) -> dict[str, Any]:
             for w in worth.of(planned, finest=d.config.finest_resolution, known=known)
         ],
         "basis": f"{_basis(known, earlier=known.earlier is not None)} Skill below 0: zeros are better.",
-        "sql": {str(resolution): text for resolution, text in running.sql(planned).items()},
+        "sql": {str(level_name(level)): text for level, text in running.sql(planned).items()},
     }
+
+
+def _size(planned: Planned) -> dict[str, int]:
+    """Return the number of the question's cells, and of its zones if it has some."""
+    question, zones = planned.question, planned.question.zones
+    cells = {"cells": len(question.area.at(question.resolution))}
+    return cells if zones is None else {**cells, "zones": len(zones)}
+
+
+def level_name(level: int) -> int | str:
+    """Return a resolution, or "zones"."""
+    return "zones" if level == EACH else level
 
 
 @dataclass(frozen=True)
@@ -60,10 +72,11 @@ class Wish:
 
     Args:
         measure: name of what is counted.
-        resolution: None to try all.
+        resolution: None to try all; of zones it says how small they may be.
         every: None to try all.
         target: the largest error that will do.
         request: makes the request of a resolution, a grain and an epsilon.
+        zones: whether it is about zones, so that other resolutions are no other forms of it.
     """
 
     measure: str
@@ -71,6 +84,7 @@ class Wish:
     every: str | None
     target: Target
     request: Callable[[int, str, float], Request]
+    zones: bool = False
 
     def fits(self, resolution: int, every: str) -> bool:
         """Tell whether a resolution and a grain are those that were asked for."""
@@ -111,7 +125,10 @@ def _forms(d: Deployment, wish: Wish) -> tuple[list[tuple[int, str]], list[tuple
     measure = CATALOGUE.get(wish.measure)
     if measure is None:
         return [(wish.resolution or COARSEST, wish.every or "day")], []  # the gate says that there is none
-    resolutions = range(COARSEST, min(d.config.finest_resolution, measure.finest) + 1)
+    finest = min(d.config.finest_resolution, measure.finest)
+    resolutions = range(COARSEST, finest + 1)
+    if wish.zones and wish.resolution is not None:
+        resolutions = range(wish.resolution, wish.resolution + 1)  # zones have no other resolutions
     known = [(r, every) for r in resolutions for every in reversed(measure.grains)]
     asked = [form for form in known if wish.fits(*form)]
     if wish.resolution is not None and wish.every is not None:
@@ -127,11 +144,11 @@ def _row(d: Deployment, wish: Wish, planned: Planned) -> dict[str, Any]:
     price = worth.price(planned, wish.target, delta=config.delta, most=config.epsilon_question, known=known)
     relative = price.standard_error / price.typical if price.typical else None
     return {
-        "resolution": question.resolution,
-        "edge_km": _edge_km(question.resolution),
+        "resolution": level_name(planned.plan.finest),
+        "edge_km": _edge_km(planned.plan.finest),
         "every": question.every,
-        "asked": wish.fits(question.resolution, question.every),
-        "cells": len(question.area.at(question.resolution)),
+        "asked": wish.fits(planned.request.resolution, question.every),
+        **_size(planned),
         "buckets": len(planned.scope.starts),
         "standard_error": price.standard_error,
         "typical": price.typical,
@@ -166,7 +183,8 @@ def _missing(planned: Planned, known: Known) -> str:
     """Return why nothing public says how large counts are."""
     measure = planned.measure
     if measure.pairs or measure.bins:
-        kind = "pairs of cells" if measure.pairs else "bins"
+        one = "cells" if planned.question.zones is None else "zones"
+        kind = f"pairs of {one}" if measure.pairs else "bins"
         return f"nothing public says how `{measure.name}` is spread over its {kind}"
     if not measure.expected:
         return (
@@ -181,8 +199,8 @@ def _missing(planned: Planned, known: Known) -> str:
     return "GeoNames knows no town of 5,000 people in the area"
 
 
-def _edge_km(resolution: int) -> float:
-    return round(float(h3i.average_hexagon_edge_length(resolution, "km")), 1)
+def _edge_km(level: int) -> float | None:
+    return None if level == EACH else round(float(h3i.average_hexagon_edge_length(level, "km")), 1)
 
 
 def _known(d: Deployment, planned: Planned) -> Known:
@@ -204,11 +222,12 @@ def declared_devices(d: Deployment, planned: Planned) -> int | None:
 
 
 def _earlier(d: Deployment, planned: Planned) -> Release | None:
-    """Return the newest release of the same measure, grain and filters."""
+    """Return the newest release of the same measure, grain and filters: of the same zones, or of cells."""
     wanted = planned.question.canonical()
+    form = ("measure", "every", "filters", "zones")
     for entry in reversed(list(d.releases())):
-        same = all(entry.question[name] == wanted[name] for name in ("measure", "every", "filters"))
-        if same and entry.withdrawn is None and "zones" not in entry.question:
+        same = all(entry.question.get(name) == wanted.get(name) for name in form)
+        if same and entry.withdrawn is None:
             return d.release(entry.id)
     return None
 

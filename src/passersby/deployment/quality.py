@@ -21,9 +21,21 @@ from passersby.gate.request import REVISION_DAYS
 from passersby.model.cost import MicroRho
 from passersby.model.period import DAY, day_name, day_of
 from passersby.model.release import COARSE, LOW_PRECISION, SUPPRESSED, Release
-from passersby.model.schema import PAIR, place_of
 from passersby.privacy.accounting import epsilon_for, micro_rho_for
 from passersby.render.report import Bars, Fact, Report, Section, known, unknown
+
+_FITS = {
+    "additive": "children add up to their parent, estimates and counts alike",
+    "levels": "no child is above its parent and children together are not below it, in `count`",
+    "pairs": "each resolution is measured by itself; no pair is above its parent in `count`",
+}
+"""How levels of cells fit together, by the measure's kind."""
+
+_FITS_OF_ZONES = {
+    "additive": "zones add up to all of them together, estimates and counts alike",
+    "levels": "each zone is measured by itself, and not their union: a device may be in several",
+    "pairs": "each pair of zones is measured by itself",
+}
 
 
 def report(d: Deployment, found: Release) -> Report:
@@ -216,11 +228,7 @@ def _comparability(it: Studied) -> Section:
 
 def _coherence(it: Studied) -> Section:
     question, measure = it.release.question, it.measure
-    fits = {
-        "additive": "children add up to their parent, estimates and counts alike",
-        "levels": "no child is above its parent and children together are not below it, in `count`",
-        "pairs": "each resolution is measured by itself; no pair is above its parent in `count`",
-    }[measure.kind]
+    fits = (_FITS_OF_ZONES if "zones" in question else _FITS)[measure.kind]
     facts = [known("Between resolutions", fits), _partition(it)]
     if "bin" not in it.release.rows.schema.names:
         shown = it.release.rows.filter(pa.array(it.flags != SUPPRESSED))
@@ -297,8 +305,9 @@ def _confidentiality(it: Studied) -> Section:
 
 def _partition(it: Studied) -> Fact:
     """Return whether the rows cover the question's area, each part once."""
-    if place_of(it.release.rows) == PAIR:
-        return known("Rows and area", "pairs of cells of the area; each pair once in a bucket of time")
+    if it.measure.pairs:
+        places = "zones" if "zones" in it.release.question else "cells of the area"
+        return known("Rows and area", f"pairs of {places}; each pair once in a bucket of time")
     fits = it.covers_once()
     return known(
         "Rows and area", "cover the area, each part once" if fits else "do NOT cover the area once", fits

@@ -155,7 +155,8 @@ def picture(d: Deployment, found: Release) -> bytes:
 def caption(found: Release, offset: int) -> Caption:
     """Return the words around a release's map."""
     question, measure = found.question, get_measure(found.question["measure"])
-    place = "zone" if "zones" in question else "pair of H3 cells" if measure.pairs else "H3 cell"
+    one = "zone" if "zones" in question else "H3 cell"
+    place = f"pair of {one}s" if measure.pairs else one
     held = "" if "zones" in question else f" of resolution {question['resolution']}"
     grain = "in all" if question["every"] == WHOLE else f"every {question['every']}"
     hidden = "Not drawn: pairs" if measure.pairs else "Hatched:"

@@ -22,6 +22,7 @@ from passersby.model.period import day_of
 from passersby.model.place import Area
 from passersby.model.question import Question
 from passersby.model.record import NAME
+from passersby.model.zones import Zones
 from passersby.people import accounts
 from passersby.policy import licence as licences
 from passersby.policy.licence import Grant, Licence
@@ -80,7 +81,7 @@ def plan(parts: Parts, request: Request, actor: Actor, *, now: int) -> Planned:
         grant = _licence(session, request.licence)
         if grant is None:
             raise refusal("unknown-licence")
-        area = _zoned(checked) if request.zones else _area(request, grant)
+        area = _zoned(request.zones, request.resolution) if request.zones else _area(request, grant)
         policy_sha256 = _decide(parts, session, checked, (grant, area), actor, now=now)
         require_closed(checked.span, parts.config, now)
         if checked.measure.joint:
@@ -151,15 +152,15 @@ def _area(request: Request, grant: Grant) -> Area:
     return area
 
 
-def _zoned(checked: Checked) -> Area:
+def _zoned(zones: Zones, resolution: int) -> Area:
     """Return the cells of `--resolution` that hold all zones: what policy compares with the licence.
 
+    Where the measure has reference locations, that resolution is theirs or a coarser one, so that no home is
+    told of a smaller zone.
+
     Raises:
-        Refusal: the measure cannot be given for zones, or a zone is smaller than such a cell.
+        Refusal: a zone is smaller than such a cell.
     """
-    zones, resolution = checked.request.zones, checked.request.resolution
-    if zones is None or checked.measure.kind != "additive" or zones.resolution > checked.measure.finest:
-        raise refusal("bad-zones")
     if resolution > zones.resolution or zones.least_cells() < 7 ** (zones.resolution - resolution):
         raise refusal("area-too-small")
     flat = np.array([cell for own in zones.cells for cell in own], dtype=np.int64)

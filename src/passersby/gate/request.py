@@ -17,7 +17,7 @@ from passersby.model.cells import COARSEST
 from passersby.model.period import DAY, HOUR, Period, Span, parse_span
 from passersby.model.place import Area
 from passersby.model.question import FILTERS, GRAINS
-from passersby.model.zones import Zones
+from passersby.model.zones import STAND_IN, Zones
 from passersby.policy.refusals import refusal
 
 DEVICE_WORDS = frozenset(
@@ -73,7 +73,9 @@ class Checked:
 
     def scope(self, offset: int) -> Scope:
         """Return what the measure's SQL depends on."""
-        return Scope(self.span, self.resolution, self.request.every, self.filters, offset)
+        zoned = self.request.zones is not None
+        resolution = STAND_IN if zoned else self.resolution
+        return Scope(self.span, resolution, self.request.every, self.filters, offset, zoned=zoned)
 
 
 def check(request: Request, config: Config) -> Checked:

@@ -12,13 +12,14 @@ from passersby.engines.base import Engine
 from passersby.gate.planning import Planned
 from passersby.lake.lake import Lake
 from passersby.lake.snapshots import Snapshot
+from passersby.measures.zoned import ZONE_CELLS, in_zones
 from passersby.privacy import bound
 from passersby.privacy.hierarchy.columns import Columns
 from passersby.privacy.hierarchy.release import Measured, release_additive, release_levels
 from passersby.privacy.noise import Sampler
 
 Counts = Mapping[int, pa.Table]
-"""Bounded counts (cell, start, count in thousandths) by resolution. They never leave this process."""
+"""Bounded counts (cell, start, count in thousandths) by level. They never leave this process."""
 
 Tables = Mapping[str, Sequence[Path]]
 """Files of each table that a query reads."""
@@ -29,18 +30,36 @@ whatever the lake's size. Devices are split by bucket, so the bounded counts of 
 
 
 def sql(planned: Planned) -> dict[int, str]:
-    """Return the SQL that will run, by resolution of its cells. It depends on the question alone."""
-    measure, scope, squared = planned.measure, planned.scope, planned.squared_bound
+    """Return the SQL that will run, by level of the plan. It depends on the question alone."""
+    measure, squared = planned.measure, planned.squared_bound
     if measure.additive:
-        finest = planned.question.resolution
-        rows = measure.rows(scope, finest)
-        return {finest: bound.additive_sql(rows, squared_bound=squared, keys=measure.keys)}
+        finest = planned.plan.finest
+        return {finest: bound.additive_sql(_rows(planned, finest), squared_bound=squared, keys=measure.keys)}
     return {
         level.resolution: bound.level_sql(
-            measure.rows(scope, level.resolution), squared_bound=squared, keys=measure.keys
+            _rows(planned, level.resolution), squared_bound=squared, keys=measure.keys
         )
         for level in planned.plan.levels
     }
+
+
+def _rows(planned: Planned, level: int) -> str:
+    """Return the measure's SQL at a level: a resolution of cells, or zones."""
+    measure, scope, zones = planned.measure, planned.scope, planned.question.zones
+    if zones is None:
+        return measure.rows(scope, level)
+    return in_zones(measure.rows(scope, scope.resolution), measure.tables, zones.resolution)
+
+
+def _given(planned: Planned) -> dict[str, pa.Table]:
+    """Return the small tables of the SQL: public, and the question's own."""
+    question, zones = planned.question, planned.question.zones
+    cells = question.area.at(question.resolution) if zones is None else zones.stand_ins
+    given = {
+        "area": pa.table({"cell": pa.array(cells, pa.int64())}),
+        "hours": pa.table({"hour": pa.array(planned.scope.selected, pa.int64())}),
+    }
+    return given if zones is None else {**given, ZONE_CELLS: zones.table}
 
 
 def run(
@@ -50,20 +69,16 @@ def run(
 
     `renew` keeps the question's lease and returns the present instant, to which the snapshot's is kept.
     """
-    question = planned.question
-    given = {
-        "area": pa.table({"cell": pa.array(question.area.at(question.resolution), pa.int64())}),
-        "hours": pa.table({"hour": pa.array(planned.scope.selected, pa.int64())}),
-    }
+    given = _given(planned)
     with lake.snapshot(now) as snapshot:
         groups = _groups(snapshot, planned, lake.buckets)
         found = {}
-        for resolution, text in sql(planned).items():
+        for level, text in sql(planned).items():
             parts = []
             for files in groups:
                 parts.append(engine.query(text, files, given))
                 snapshot.renew(renew())
-            found[resolution] = _total(parts, planned.measure.keys)
+            found[level] = _total(parts, planned.measure.keys)
     return found
 
 
@@ -76,7 +91,7 @@ def measure(planned: Planned, counts: Counts, sampler: Sampler, minimum_devices:
     floor = own.floor(minimum_devices, len(starts))
     if own.additive:
         return release_additive(
-            counts[question.resolution],
+            counts[planned.plan.finest],
             area=question.ground,
             columns=columns,
             plan=planned.plan,
@@ -84,7 +99,7 @@ def measure(planned: Planned, counts: Counts, sampler: Sampler, minimum_devices:
             minimum=floor,
         )
     return release_levels(
-        counts, area=question.area, columns=columns, plan=planned.plan, sampler=sampler, minimum=floor
+        counts, area=question.ground, columns=columns, plan=planned.plan, sampler=sampler, minimum=floor
     )
 
 

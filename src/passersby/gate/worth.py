@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow.compute as pc
 
 from passersby.errors import UsageError
 from passersby.gate import prior
@@ -21,7 +22,8 @@ from passersby.model.cells import COARSEST, parent, resolution_of
 from passersby.model.cost import MicroRho
 from passersby.model.place import Area
 from passersby.model.release import Release
-from passersby.model.zones import Zones
+from passersby.model.schema import ZONE
+from passersby.model.zones import ALL
 from passersby.privacy.accounting import epsilon_to_ask, micro_rho_for
 from passersby.privacy.hierarchy.plan import cheapest, make_plan
 from passersby.privacy.hierarchy.zones import EACH
@@ -42,7 +44,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Worth:
-    """What one resolution would be worth at the question's cost.
+    """What one resolution, or `EACH` of the question's zones, would be worth at the question's cost.
 
     `standard_error` and `typical` (root mean square of the counts) are in units of the measure for one
     cell, bucket and counted bin; `typical` and `skill` are None where nothing public says how large counts
@@ -110,28 +112,14 @@ def parse_target(text: str) -> Target:
 
 def of(planned: Planned, *, finest: int, known: Known) -> list[Worth]:
     """Return the worth of each resolution from 4 to `finest`, or of the zones, at the question's cost."""
-    if planned.question.zones is not None:
-        return [_of_zones(planned, planned.question.zones, known.devices)]
     found = []
-    for resolution in range(COARSEST, finest + 1):
-        error = expected_error(planned, resolution, planned.question.cost)
+    for level in range(COARSEST, finest + 1) if planned.question.zones is None else (EACH,):
+        error = expected_error(planned, level, planned.question.cost)
         if error is not None:
-            typical, _ = typical_count(planned, resolution, known)
+            typical, _ = typical_count(planned, level, known)
             skill = None if not typical else 1 - error / typical
-            found.append(Worth(resolution, error, typical, skill))
+            found.append(Worth(level, error, typical, skill))
     return found
-
-
-def _of_zones(planned: Planned, zones: Zones, devices: int | None) -> Worth:
-    """Return the worth of the question's zones; typical counts are sums over the cells of each zone."""
-    error = planned.plan.levels[-1].error * planned.measure.factor
-    if devices is None or not planned.measure.expected:
-        return Worth(EACH, error, None, None)
-    expected = prior.expected_counts(zones.area, zones.resolution, devices) * _times(planned)
-    zone, _ = zones.find(zones.area.at(zones.resolution))
-    counts = np.bincount(zone, weights=expected, minlength=len(zones))
-    typical = float(np.sqrt(np.mean(counts**2)))
-    return Worth(EACH, error, typical, 1 - error / typical if typical else None)
 
 
 def price(planned: Planned, target: Target, *, delta: float, most: float, known: Known) -> Price:
@@ -144,13 +132,13 @@ def price(planned: Planned, target: Target, *, delta: float, most: float, known:
         most: most epsilon that one question may cost.
         known: what is public about the size of counts.
     """
-    question, measure = planned.question, planned.measure
-    typical, earlier = typical_count(planned, question.resolution, known)
+    question, measure, level = planned.question, planned.measure, planned.plan.finest
+    typical, earlier = typical_count(planned, level, known)
     wanted, dearest = target.standard_error(typical), micro_rho_for(most, delta)
     cost = None
     if wanted is not None:
         cost = cheapest(
-            question.area,
+            question.ground,
             resolution=question.resolution,
             buckets=measure.columns(planned.scope),
             squared_bound=measure.squared_sensitivity(planned.scope),
@@ -161,22 +149,22 @@ def price(planned: Planned, target: Target, *, delta: float, most: float, known:
     while wanted is not None and cost is not None:
         epsilon = epsilon_to_ask(cost, delta, most)
         paid = micro_rho_for(epsilon, delta)
-        error = expected_error(planned, question.resolution, paid)
+        error = expected_error(planned, level, paid)
         if error is not None and error <= wanted:
             return Price(epsilon, paid, error, typical, reached=True, earlier=earlier)
         cost = MicroRho(paid.value + 1)  # rounding of shares: a dearer plan can be worse by a hair
-    error = expected_error(planned, question.resolution, dearest)
+    error = expected_error(planned, level, dearest)
     reached = None if wanted is None else False
     return Price(most, dearest, error or math.inf, typical, reached=reached, earlier=earlier)
 
 
-def expected_error(planned: Planned, resolution: int, cost: MicroRho) -> float | None:
-    """Return the standard error at a resolution and cost, None where no plan is possible."""
+def expected_error(planned: Planned, level: int, cost: MicroRho) -> float | None:
+    """Return the standard error at a resolution or of zones, at a cost; None where no plan is possible."""
     try:
         plan = make_plan(
-            _coarsened(planned, resolution),
+            planned.question.zones or _coarsened(planned, level),
             measure=planned.question.measure,
-            resolution=resolution,
+            resolution=level,
             buckets=planned.measure.columns(planned.scope),
             squared_bound=planned.measure.squared_sensitivity(planned.scope),
             cost=cost,
@@ -196,19 +184,24 @@ def _coarsened(planned: Planned, resolution: int) -> Area:
     return Area.from_cells(parent(cells, resolution, of=question.resolution))
 
 
-def typical_count(planned: Planned, resolution: int, known: Known) -> tuple[float | None, bool]:
-    """Return the typical count, and whether it is that of an earlier release."""
+def typical_count(planned: Planned, level: int, known: Known) -> tuple[float | None, bool]:
+    """Return the typical count at a resolution or of zones, and whether it is that of an earlier release."""
     if planned.measure.pairs or planned.measure.bins:
         return None, False
     if known.earlier is not None:
-        found = _from_release(known.earlier, resolution)
+        found = _from_release(known.earlier, level)
         if found is not None:
             return found, True
     if known.devices is None or not planned.measure.expected:
         return None, False  # public figures say how many people live in a cell, not what they do
-    area = _coarsened(planned, resolution)
-    counts = prior.expected_counts(area, resolution, known.devices) * _times(planned)
-    return float(np.sqrt(np.mean(counts**2))), False
+    zones = planned.question.zones
+    if zones is None:
+        counts = prior.expected_counts(_coarsened(planned, level), level, known.devices)
+    else:
+        zone, _ = zones.find(zones.area.at(zones.resolution))
+        cells = prior.expected_counts(zones.area, zones.resolution, known.devices)
+        counts = np.bincount(zone, weights=cells, minlength=len(zones)).astype(np.float64)
+    return float(np.sqrt(np.mean(counts**2))) * _times(planned), False
 
 
 def _times(planned: Planned) -> float:
@@ -217,12 +210,22 @@ def _times(planned: Planned) -> float:
     return prior.OBSERVED_SHARE * hours
 
 
-def _from_release(earlier: Release, resolution: int) -> float | None:
-    """Return the root mean square of an earlier release's counts, added up to `resolution`.
+def _from_release(earlier: Release, level: int) -> float | None:
+    """Return the root mean square of an earlier release's counts, added up to a resolution.
 
     Suppressed cells count as zero, as they would be published; cells of the area that the earlier release
-    did not cover are taken to be like those that it did.
+    did not cover are taken to be like those that it did. A release of zones is one of the same zones; where
+    it tells of all of them together, it says nothing of each.
     """
+    if level == EACH:
+        rows = earlier.rows.filter(earlier.rows["count"].is_valid())
+        own = rows.filter(pc.not_equal(rows[ZONE[0]], ALL))["count"].to_numpy().astype(np.float64)
+        keys = len(earlier.question["zones"]) * len(np.unique(earlier.rows["start"].to_numpy()))
+        return float(np.sqrt(np.sum(own**2) / keys)) if len(own) else None
+    return _from_cells(earlier, level)
+
+
+def _from_cells(earlier: Release, resolution: int) -> float | None:
     area = Area.from_names(list(earlier.question["area"]))
     known = earlier.question["resolution"]
     if resolution > known:

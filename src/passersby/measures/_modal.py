@@ -14,7 +14,7 @@ from passersby.model.cells import parent_sql
 
 _STEPS = """
 WITH seen AS (
-  SELECT device, {part} AS part, hour, cell, {home} AS place
+  SELECT device, {part} AS part, hour, {spot} AS spot, {home} AS place
   FROM presence
   WHERE {where}
 ),
@@ -57,7 +57,7 @@ def one_row(scope: Scope, resolution: int, *, part: str, number: str, least_hour
         scope: of the question.
         resolution: of the cells.
         part: SQL for the first instant of the day or week that holds the column `hour`.
-        number: SQL for the bin, from the rows (hour, cell, place) of one device and part in `seen`.
+        number: SQL for the bin, from the rows (hour, spot, place) of one device and part in `seen`.
         least_hours: fewest hours in which the device must have been seen.
     """
     return (
@@ -69,7 +69,7 @@ def one_row(scope: Scope, resolution: int, *, part: str, number: str, least_hour
 def steps(scope: Scope, part: str) -> str:
     """Return the beginning of the SQL: `seen`, `times` and `modal`, each by (device, part)."""
     home = parent_sql("cell", HOME_RESOLUTION)
-    return _STEPS.format(part=part, home=home, where=scope.where_sql("hour")).lstrip()
+    return _STEPS.format(part=part, spot=scope.spot, home=home, where=scope.where_sql("hour")).lstrip()
 
 
 def placed(scope: Scope, resolution: int) -> dict[str, str]:

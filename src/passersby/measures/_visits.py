@@ -29,7 +29,7 @@ WITH times AS (
   GROUP BY start
 ),
 visits AS (
-  SELECT stays.device AS device, times.start AS start, stays.cell AS place,
+  SELECT stays.device AS device, times.start AS start, stays.{spot} AS place,
     stays.arrival AS arrival, stays.departure AS departure,
     stays.x_m AS x, stays.y_m AS y, stays.z_m AS z
   FROM stays
@@ -93,6 +93,7 @@ def sql(scope: Scope, resolution: int, *, measured: str, selected: str, every: s
         an_hour=HOUR,
         unit=replace(scope, every=every).bucket_sql("hour"),
         period_of_stay=scope.period_sql("arrival"),
+        spot=scope.spot,
         usual=parent_sql("cell", HOME_RESOLUTION),
         measured=measured.strip(),
         asked=parent_sql("usual.cell", resolution, of=HOME_RESOLUTION),

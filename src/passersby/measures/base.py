@@ -27,13 +27,17 @@ _SHIFTS = {"hour": 0, "daypart": 0, "day": 0, "week": _MONDAY}
 HOME_RESOLUTION = 6
 """Finest resolution of a reference location (home, work, modal cell), in SQL and in answers."""
 
+SPOT = "spot"
+"""Column with the cell of resolution 10 where zones stand in `cell` (`measures.zoned`)."""
+
 
 @dataclass(frozen=True)
 class Scope:
     """The part of a question that its SQL depends on.
 
     The area is not in here: the SQL joins it as the table `area(cell)`, whose cells are at
-    `resolution`. It may join the table `hours(hour)` too.
+    `resolution`. It may join the table `hours(hour)` too. Where it is `zoned`, zones stand in the place of
+    cells (`measures.zoned`), and `resolution` is that of their stand-ins.
     """
 
     span: Span
@@ -41,6 +45,12 @@ class Scope:
     every: str
     filters: tuple[tuple[str, tuple[str, ...]], ...]
     offset: int
+    zoned: bool = False
+
+    @property
+    def spot(self) -> str:
+        """Column of presence and stays with the cell of resolution 10, for what is said of places within."""
+        return SPOT if self.zoned else "cell"
 
     @property
     def hours(self) -> int:

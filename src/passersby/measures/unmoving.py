@@ -25,7 +25,7 @@ _LEAST_HOURS = 3
 
 
 def _rows(scope: Scope, resolution: int) -> str:
-    places = f"COUNT(DISTINCT {parent_sql('cell', _ONE_PLACE)})"
+    places = f"COUNT(DISTINCT {parent_sql('spot', _ONE_PLACE)})"
     return one_row(
         scope,
         resolution,

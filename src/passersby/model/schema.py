@@ -65,15 +65,25 @@ PAIR = ("origin", "destination")
 ZONE = ("zone",)
 """The same where zones were asked for: their names."""
 
+ZONE_PAIR = ("origin_zone", "destination_zone")
+"""The same for movements between two zones."""
+
+NAMED = (ZONE, ZONE_PAIR)
+"""Places whose columns hold names of zones, and not cells."""
+
 
 def rows_of(place: tuple[str, ...], *, binned: bool) -> pa.Schema:
-    """Return the schema of a release's rows: `place` is `PLACE`, `PAIR` or `ZONE`; `bin` has a bin's label.
+    """Return the schema of a release's rows; `bin` has a bin's label.
 
-    `flag` is "", "low_precision", "suppressed" or "coarse" (see `model.release`).
+    `place` is one of `PLACE`, `PAIR`, `ZONE` and `ZONE_PAIR`. `flag` is "", "low_precision", "suppressed" or
+    "coarse" (see `model.release`).
     """
     return pa.schema(
         [
-            *(pa.field(name, pa.string() if place == ZONE else pa.int64(), nullable=False) for name in place),
+            *(
+                pa.field(name, pa.string() if place in NAMED else pa.int64(), nullable=False)
+                for name in place
+            ),
             pa.field("start", pa.int64(), nullable=False),  # first instant of the grain, epoch s
             *([pa.field("bin", pa.string(), nullable=False)] if binned else []),
             pa.field("estimate", pa.float64()),
@@ -87,13 +97,13 @@ def rows_of(place: tuple[str, ...], *, binned: bool) -> pa.Schema:
 
 def place_of(rows: pa.Table) -> tuple[str, ...]:
     """Return the columns of a release's rows that say where they lie."""
-    return next(place for place in (PAIR, ZONE, PLACE) if place[0] in rows.schema.names)
+    return next(place for place in (PAIR, ZONE, ZONE_PAIR, PLACE) if place[0] in rows.schema.names)
 
 
 ROWS = rows_of(PLACE, binned=False)
 """Rows of a release of one number for each cell and bucket of time."""
 
 ROW_SCHEMAS = tuple(
-    rows_of(place, binned=binned) for place in (PLACE, PAIR, ZONE) for binned in (False, True)
+    rows_of(place, binned=binned) for place in (PLACE, PAIR, *NAMED) for binned in (False, True)
 )
 """Every schema that rows of a release may have."""

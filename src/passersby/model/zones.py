@@ -3,6 +3,11 @@
 Zones are measured as such, and not as sums of noisy cells. What is lost is at their borders: a device in a
 cell that the border crosses counts where the cell's centre lies. `border` says how much of each zone that
 concerns.
+
+In SQL a zone has a *stand-in*: a number with the form of an H3 cell, with a base cell that H3 does not have
+(its last one is 121). It is one of resolution `STAND_IN`, and where it takes the place of a cell of the lake,
+a child of that one. So a measure's SQL, which asks for parents of cells by arithmetic, finds zones where it
+looks for cells, and cells outside all zones stay what they are.
 """
 
 from __future__ import annotations
@@ -15,21 +20,25 @@ from typing import Any
 import h3.api.numpy_int as h3i
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import rfc8785
 import shapely
 
 from passersby.errors import BadRecord, UsageError
-from passersby.model.cells import Cells
+from passersby.model.cells import FINEST, Cells
 from passersby.model.place import Area
-
-FINEST = 10
-"""Finest resolution of the cells that zones are held in: that of the lake."""
 
 MOST_CELLS = 400_000
 """Cells of all zones together stay below this where a coarser resolution still tells the zones apart."""
 
 MOST_ZONES = 20_000
 """Most zones of one question."""
+
+STAND_IN = 6
+"""Resolution of the stand-ins: that of reference locations (`measures.base.HOME_RESOLUTION`)."""
+
+_BASE_CELL = (1 << 59) | (127 << 45)
+"""Mode 1 (a cell), of a base cell that there is not."""
 
 ALL = "all zones"
 """Name of the row that stands for all zones, where they are too small to be told apart."""
@@ -99,6 +108,17 @@ class Zones:
         place = np.minimum(np.searchsorted(known, cells), len(known) - 1)
         return zone[place], known[place] == cells
 
+    @property
+    def stand_ins(self) -> Cells:
+        """The stand-in of each zone, rising."""
+        return _stand_ins(len(self), STAND_IN)
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """The table `zone_cells(cell, zone)` of SQL: each cell, and as a cell of the lake its stand-in."""
+        cells, zone = self._flat
+        return pa.table({"cell": cells, "zone": _stand_ins(len(self), FINEST)[zone]})
+
     def least_cells(self) -> int:
         """Return the number of cells of the smallest zone."""
         return min(map(len, self.cells))
@@ -114,6 +134,13 @@ class Zones:
     def sha256(self) -> str:
         """Hexadecimal SHA-256 of the canonical form."""
         return hashlib.sha256(rfc8785.dumps(self.canonical())).hexdigest()
+
+
+def _stand_ins(zones: int, resolution: int) -> Cells:
+    """Return the stand-ins of so many zones: their numbers are in the digits down to `STAND_IN`."""
+    numbers = np.arange(zones, dtype=np.int64) << (3 * (15 - STAND_IN))
+    unused = (1 << (3 * (15 - resolution))) - 1
+    return _BASE_CELL + (resolution << 52) + numbers + unused
 
 
 def _resolution(shapes: dict[str, Any], finest: int) -> int:

@@ -106,13 +106,9 @@ GATE: dict[str, tuple[str, str]] = {
         "The area cannot be given at this resolution.",
         "It must hold one whole cell of `--resolution` at least, and 2,000,000 at most; ask for another.",
     ),
-    "bad-zones": (
-        "This measure cannot be given for these zones.",
-        "Zones are for measures whose cells add up (`passersby measures`); ask for cells instead.",
-    ),
     "question-too-large": (
-        "The question has more cells and buckets of time than can be answered at once.",
-        "Ask for a coarser grain, a shorter period or a smaller area.",
+        "The question has more cells or zones and buckets of time than can be answered at once.",
+        "Ask for a coarser grain, a shorter period, a smaller area or fewer zones.",
     ),
     "bad-resolution": (
         "There is no such resolution.",

@@ -230,7 +230,7 @@ def _is(value: object, kind: type) -> bool:
 
 def _place(facts: Facts) -> str:
     if facts.plan.kind == "pairs":
-        return "pair of H3 cells"
+        return "pair of zones" if facts.border else "pair of H3 cells"
     return "zone" if facts.border else "H3 cell"
 
 

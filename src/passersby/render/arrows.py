@@ -1,12 +1,11 @@
-"""Draws flows between cells: arrows from origin to destination, as wide and dark as the flow is large.
+"""Draws flows between cells or zones: arrows from origin to destination, wide and dark where they are large.
 
 Arrows bend to one side, so that the two directions of a pair lie beside each other. What begins and ends in
-one cell is a dot at its centre. Suppressed pairs are not drawn.
+one of them is a dot at its centre. Suppressed pairs are not drawn.
 """
 
 from __future__ import annotations
 
-import h3.api.numpy_int as h3i
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.legend_handler import HandlerTuple
@@ -15,26 +14,25 @@ from matplotlib.patches import FancyArrowPatch
 
 from passersby.render.caption import Caption
 from passersby.render.classes import COLOURS, classes, number, palette
+from passersby.render.ground import Ground
 from passersby.render.pooled import Pooled
+from passersby.render.shapes import Place
 
 MOST = 300
 """Most arrows and dots: more cannot be told apart."""
-
-Place = tuple[float, float]
-"""Longitude and latitude, degrees."""
 
 _COLOURS = COLOURS[2:]
 _BEND = 0.16
 
 
-def draw(axes: Axes, pairs: Pooled, caption: Caption) -> None:
+def draw(axes: Axes, pairs: Pooled, ground: Ground, caption: Caption) -> None:
     """Draw the largest flows, smaller ones first, and their legend."""
     drawn = pairs.largest(MOST)
     limits = classes(pairs.mean[drawn], len(_COLOURS))
     colours = palette(limits, _COLOURS)
     steps = np.clip(np.searchsorted(limits, pairs.mean[drawn], side="right") - 1, 0, len(colours) - 1)
     west, _ = axes.get_xlim()
-    at = {int(cell): _place(int(cell), west) for cell in np.unique(pairs.key[drawn])}
+    at = {int(cell): _place(ground.centre(int(cell)), west) for cell in np.unique(pairs.key[drawn])}
     ends = [(int(origin), int(destination)) for origin, destination in pairs.key[drawn]]
     dots = {origin: step for (origin, end), step in zip(ends, steps.tolist(), strict=True) if origin == end}
     for (origin, destination), step in reversed(list(zip(ends, steps.tolist(), strict=True))):
@@ -43,12 +41,18 @@ def draw(axes: Axes, pairs: Pooled, caption: Caption) -> None:
         else:
             room = 1 + _dot(dots[destination]) / 2 if destination in dots else 1
             _arrow(axes, at[origin], at[destination], step, colours[step], room)
-    _legend(axes, limits, colours, caption, (len(drawn), int(np.isfinite(pairs.mean).sum())))
+    few = (
+        ""
+        if len(drawn) == (all_shown := int(np.isfinite(pairs.mean).sum()))
+        else (f"\nlargest {len(drawn):,} of {all_shown:,} shown pairs")
+    )
+    title = f"{caption.unit} {caption.each}\narrow: between {ground.what} · dot: within one{few}"
+    _legend(axes, limits, colours, title)
 
 
-def _place(cell: int, west: float) -> Place:
-    """Return a cell's centre, on the axes' side of the antimeridian."""
-    lat, lon = h3i.cell_to_latlng(cell)
+def _place(centre: Place, west: float) -> Place:
+    """Return a centre, on the axes' side of the antimeridian."""
+    lon, lat = centre
     return (lon if lon >= west else lon + 360), lat
 
 
@@ -93,22 +97,19 @@ def _width(step: int) -> float:
     return (0.8, 1.4, 2.2, 3.4, 5.0)[step]
 
 
-def _legend(
-    axes: Axes, limits: list[float], colours: list[str], caption: Caption, drawn: tuple[int, int]
-) -> None:
+def _legend(axes: Axes, limits: list[float], colours: list[str], title: str) -> None:
     handles, labels = [], []
     for step, colour in enumerate(colours):
         line = Line2D([], [], color=colour, linewidth=_width(step))
         dot = Line2D([], [], color=colour, marker="o", linewidth=0, markersize=_dot(step))
         handles.append((line, dot))
         labels.append(f"{number(limits[step])} to {number(limits[step + 1])}")
-    few = "" if drawn[0] == drawn[1] else f"\nlargest {drawn[0]:,} of {drawn[1]:,} shown pairs"
     legend = axes.legend(
         handles[::-1],
         labels[::-1],
         handler_map={tuple: HandlerTuple(ndivide=None, pad=0.6)},
         handlelength=4.5,
-        title=f"{caption.unit} {caption.each}\narrow: between cells · dot: within one{few}",
+        title=title,
         loc="lower left",
         fontsize=8,
         title_fontsize=8,

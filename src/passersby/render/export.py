@@ -6,7 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,10 @@ from shapely.geometry import mapping
 from passersby.errors import DiskFull, OperationError, UsageError
 from passersby.model.cells import to_text
 from passersby.model.period import instant_text
-from passersby.model.schema import PAIR, PLACE, ZONE, place_of
+from passersby.model.schema import NAMED, PAIR, PLACE, ZONE, ZONE_PAIR, place_of
 from passersby.render import sdmx
 from passersby.render.sdmx import About
-from passersby.render.shapes import cell_shape, pair_shape, zone_shape
+from passersby.render.shapes import cell_centre, cell_shape, way_shape, zone_centre, zone_shape
 
 _Key = tuple[Any, ...]
 
@@ -78,7 +78,7 @@ def records(rows: pa.Table, offset: int) -> list[dict[str, Any]]:
 def _named(rows: pa.Table, offset: int) -> pa.Table:
     """Return the rows with cells by name and, where they have them, starts as ISO 8601."""
     words: dict[str, Callable[[Any], str]] = {"start": partial(instant_text, offset=offset)}
-    if place_of(rows) != ZONE:
+    if place_of(rows) not in NAMED:
         words |= dict.fromkeys(place_of(rows), to_text)
     for name, text in words.items():
         if name not in rows.schema.names:
@@ -90,12 +90,15 @@ def _named(rows: pa.Table, offset: int) -> pa.Table:
 
 
 def _shapes(rows: pa.Table, form: Callable[[Any], Any], about: About) -> list[Any]:
-    """Return the shape of each row in some form: outline of a cell or zone, or line from cell to cell."""
+    """Return the shape of each row in some form: outline of a cell or zone, or line from one to another."""
     place = place_of(rows)
+    outline = cache(lambda name: zone_shape(about.zones, about.resolution, name))
+    centre = cache(lambda name: zone_centre(outline(name)))
     shapes: dict[tuple[str, ...], Callable[..., Any]] = {
         PLACE: cell_shape,
-        PAIR: pair_shape,
-        ZONE: lambda name: zone_shape(about.zones, about.resolution, name),
+        PAIR: lambda origin, destination: way_shape(cell_centre(origin), cell_centre(destination)),
+        ZONE: outline,
+        ZONE_PAIR: lambda origin, destination: way_shape(centre(origin), centre(destination)),
     }
     shape = shapes[place]
     keys: list[_Key] = list(zip(*(rows[name].to_pylist() for name in place), strict=True))
@@ -116,14 +119,14 @@ def _parquet(rows: pa.Table, path: Path, about: About) -> None:
 def _geo(rows: pa.Table) -> dict[str, Any]:
     """Return GeoParquet 1.1 file metadata; no CRS entry means OGC:CRS84, longitude and latitude."""
     types = ["Polygon", "MultiPolygon"]
-    if place_of(rows) == PAIR:
+    if place_of(rows) in {PAIR, ZONE_PAIR}:
         types = ["LineString", "MultiLineString", "Point"]
     column = {"encoding": "WKB", "geometry_types": types}
     return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
 
 
 def _csv(rows: pa.Table, path: Path, about: About) -> None:
-    quoting = "needed" if place_of(rows) == ZONE else "none"
+    quoting = "needed" if place_of(rows) in NAMED else "none"
     pacsv.write_csv(_named(rows, about.offset), path, pacsv.WriteOptions(quoting_style=quoting))
 
 

@@ -1,4 +1,4 @@
-"""Draws a release: a map of hexagons, or of flows between them, and what goes with it at its right."""
+"""Draws a release: a map of cells or zones, or of flows between them, and what goes with it at its right."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from passersby.render.caption import Caption
 from passersby.render.classes import HATCH, INK, LAND, QUIET, WATER, classes, number, palette
 from passersby.render.ground import Ground
 from passersby.render.pooled import Pooled, by_cell, by_pair, counted
-from passersby.render.shapes import cell_shape, east_of, outlines_in, together
+from passersby.render.shapes import east_of, outlines_in, together
 from passersby.render.towns import towns_in
 
 Frame = tuple[float, float, float, float]
@@ -40,12 +40,12 @@ def draw(rows: pa.Table, caption: Caption) -> bytes:
         FigureCanvasAgg(figure)
         _words(figure, caption)
         axes = figure.add_axes((0.03, 0.05, 0.64, 0.85), facecolor=WATER)
+        rows, place = ground.of(rows, caption)
         if place_of(rows) == PAIR:
             pairs = by_pair(counted(rows, caption.counted))
-            _flows(axes, pairs, caption)
-            panels.of_pairs(figure, rows, pairs, caption)
+            _flows(axes, pairs, place, caption)
+            panels.of_pairs(figure, rows, pairs, place, caption)
         else:
-            rows, place = ground.of(rows, caption)
             cells = by_cell(counted(rows, caption.counted))
             _cells(axes, cells, place, caption)
             panels.of_cells(figure, rows, cells, place, caption)
@@ -77,13 +77,13 @@ def _cells(axes: Axes, cells: Pooled, place: Ground, caption: Caption) -> None:
     _legend(axes, limits, colours, caption)
 
 
-def _flows(axes: Axes, pairs: Pooled, caption: Caption) -> None:
-    frame = _base(axes, together([cell_shape(int(cell)) for cell in np.unique(pairs.key)]))
+def _flows(axes: Axes, pairs: Pooled, place: Ground, caption: Caption) -> None:
+    frame = _base(axes, together([place.shape(int(cell)) for cell in np.unique(pairs.key)]))
     shown = np.unique(pairs.key[np.isfinite(pairs.mean)])
-    ends = [east_of(cell_shape(int(cell)), frame[0]) for cell in shown]
+    ends = [east_of(place.shape(int(cell)), frame[0]) for cell in shown]
     _hexagons(axes, ends, facecolor="none", edgecolor="#d3dadd", linewidth=0.5)
     _names(axes, frame)
-    arrows.draw(axes, pairs, caption)
+    arrows.draw(axes, pairs, place, caption)
 
 
 def _base(axes: Axes, shapes: list[Any]) -> Frame:

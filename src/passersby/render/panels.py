@@ -15,8 +15,6 @@ from passersby.render.caption import Caption
 from passersby.render.classes import COLOURS, INK, QUIET
 from passersby.render.ground import Ground
 from passersby.render.pooled import Floats, Pooled, by_bin, by_start, counted, of_label
-from passersby.render.shapes import bearing
-from passersby.render.towns import nearest_town
 
 Box = tuple[float, float, float, float]
 
@@ -51,10 +49,10 @@ def of_cells(figure: Figure, rows: pa.Table, cells: Pooled, place: Ground, capti
     _bars(_named(figure, box, names, title), cells.mean[largest], cells.half[largest])
 
 
-def of_pairs(figure: Figure, rows: pa.Table, pairs: Pooled, caption: Caption) -> None:
-    """Draw the panels of a map of flows: bins or times, and the largest flows between different cells.
+def of_pairs(figure: Figure, rows: pa.Table, pairs: Pooled, place: Ground, caption: Caption) -> None:
+    """Draw the panels of a map of flows: bins or times, and the largest flows between different places.
 
-    Where none of those is shown, the largest flows within cells stand there.
+    Where none of those is shown, the largest flows within them stand there.
     """
     binned, several = len(caption.counted) > 1, len(np.unique(rows["start"].to_numpy())) > 1
     if binned:
@@ -62,22 +60,12 @@ def of_pairs(figure: Figure, rows: pa.Table, pairs: Pooled, caption: Caption) ->
     elif several:
         _profile(figure.add_axes(_UPPER), by_start(counted(rows, caption.counted)), caption, "pairs")
     most, box = (10, _LOWER) if binned or several else (20, _WHOLE)
-    largest, what = pairs.largest(most, pairs.between), "between cells"
+    largest, what = pairs.largest(most, pairs.between), "between"
     if not len(largest):
-        largest, what = pairs.largest(most), "within cells"
-    names = [_way(*pair) for pair in pairs.key[largest].tolist()]
-    title = f"{len(largest)} largest flows {what}: {caption.unit} {caption.each}"
+        largest, what = pairs.largest(most), "within"
+    names = [place.way(*pair) for pair in pairs.key[largest].tolist()]
+    title = f"{len(largest)} largest flows {what} {place.what}: {caption.unit} {caption.each}"
     _bars(_named(figure, box, names, title), pairs.mean[largest], pairs.half[largest])
-
-
-def _way(origin: int, destination: int) -> str:
-    """Return the towns near two cells, or the one near both and the direction of the way."""
-    if origin == destination:
-        return f"near {nearest_town(origin)}"
-    here, there = nearest_town(origin), nearest_town(destination)
-    if here != there:
-        return f"{here} → {there}"
-    return f"near {here}, {bearing(origin, destination)}"
 
 
 def _profile(axes: Axes, buckets: Pooled, caption: Caption, places: str) -> None:

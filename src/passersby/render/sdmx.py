@@ -22,7 +22,7 @@ from passersby.model.cells import to_text
 from passersby.model.period import DAY, HOUR, Period, Span, day_name, day_of, instant_text
 from passersby.model.question import GRAINS, WHOLE
 from passersby.model.release import COARSE, LOW_PRECISION, SUPPRESSED
-from passersby.model.schema import PAIR, PLACE, ZONE, place_of
+from passersby.model.schema import NAMED, PAIR, PLACE, ZONE, ZONE_PAIR, place_of
 
 ENDING = ".sdmx.csv"
 
@@ -126,8 +126,10 @@ class _Component:
 _ALL = (
     _Component("FREQ", "Frequency", "dimension", "CL_FREQ"),
     _Component("INDICATOR", "Measure of the catalogue", "dimension"),
-    _Component("REF_AREA", "H3 cell, cell of origin, or name of a zone", "dimension"),
-    _Component("COUNTERPART_AREA", "H3 cell of destination", "dimension"),
+    _Component(
+        "REF_AREA", "H3 cell or name of a zone; of the origin where there is a counterpart", "dimension"
+    ),
+    _Component("COUNTERPART_AREA", "H3 cell or name of the zone of destination", "dimension"),
     _Component("BIN", "Bin, ratio or quantile", "dimension"),
     _Component("TIME_PERIOD", "Time period", "time", text="ObservationalTimePeriod"),
     _Component("OBS_VALUE", "Estimate", "measure", text="Double"),
@@ -230,19 +232,19 @@ def _described(part: _Component) -> dict[str, Any]:
 
 def _components(rows: pa.Table) -> list[_Component]:
     """Return the columns of a release after the first three, in the order of SDMX-CSV."""
-    absent = {"COUNTERPART_AREA"} if place_of(rows) != PAIR else set()
+    absent = {"COUNTERPART_AREA"} if place_of(rows) not in {PAIR, ZONE_PAIR} else set()
     absent |= {"BIN"} if "bin" not in rows.schema.names else set()
     return [part for part in _ALL if part.id not in absent]
 
 
 def _structure_id(rows: pa.Table) -> str:
-    place = {PAIR: "PAIRS", ZONE: "ZONES", PLACE: "CELLS"}[place_of(rows)]
+    place = {PAIR: "PAIRS", ZONE: "ZONES", ZONE_PAIR: "ZONE_PAIRS", PLACE: "CELLS"}[place_of(rows)]
     return f"{place}_BINS" if "bin" in rows.schema.names else place
 
 
 def _lines(rows: pa.Table, about: About) -> Iterator[list[Any]]:
     """Yield a line for each row, its columns in the order of `_components`."""
-    area = cache(str if place_of(rows) == ZONE else to_text)
+    area = cache(str if place_of(rows) in NAMED else to_text)
     period, revision = cache(about.time_period), cache(about.revision_of)
     first = ["datastructure", f"{AGENCY}:{_structure_id(rows)}({VERSION})", "I"]
     first += [FREQUENCIES[about.every], about.measure]

@@ -28,6 +28,9 @@ _ARCHIVE = "ne_10m_admin_0_countries_deu"
 
 Shape: TypeAlias = Polygon | MultiPolygon
 
+Place: TypeAlias = tuple[float, float]
+"""Longitude and latitude, degrees."""
+
 
 def cell_shape(cell: int) -> Polygon | MultiPolygon:
     """Return the outline of an H3 cell, cut in two where it crosses the antimeridian (RFC 7946, 3.1.9)."""
@@ -41,9 +44,21 @@ def cell_shape(cell: int) -> Polygon | MultiPolygon:
     return MultiPolygon([part for part in (east, west) if not part.is_empty])
 
 
-def pair_shape(origin: int, destination: int) -> LineString | MultiLineString | Point:
-    """Return the line between two cells' centres, cut at the antimeridian; a point for one cell."""
-    (lat, lon), (to_lat, to_lon) = (h3i.cell_to_latlng(cell) for cell in (origin, destination))
+def cell_centre(cell: int) -> Place:
+    """Return the centre of a cell."""
+    lat, lon = h3i.cell_to_latlng(cell)
+    return lon, lat
+
+
+def zone_centre(outline: Polygon | MultiPolygon) -> Place:
+    """Return the centre of gravity of an outline, or a point within where that lies outside."""
+    inside = outline.centroid if outline.contains(outline.centroid) else outline.representative_point()
+    return inside.x, inside.y
+
+
+def way_shape(origin: Place, destination: Place) -> LineString | MultiLineString | Point:
+    """Return the line between two places, cut at the antimeridian; a point for one place."""
+    (lon, lat), (to_lon, to_lat) = origin, destination
     if origin == destination:
         return Point(lon, lat)
     if abs(to_lon - lon) <= 180:

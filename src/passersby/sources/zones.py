@@ -15,7 +15,8 @@ import shapely.ops
 from shapely.geometry import shape as to_shape
 
 from passersby.errors import BadRecord, PassersbyError
-from passersby.model.zones import FINEST, Zones
+from passersby.model.cells import FINEST
+from passersby.model.zones import Zones
 
 _CRS = "Give longitude and latitude on WGS 84 (EPSG:4326): reproject the file first."
 _KINDS = "End the name with .geojson, .parquet (GeoParquet) or .shp."

@@ -1,6 +1,6 @@
 """What each measure counts, in plain Python: dictionaries, lists and h3's own functions, no SQL.
 
-A definition takes a small world (`proof.small.World`), a question and a resolution, and gives the rows
+A definition takes a small world (`proof.world.World`), a question and a resolution, and gives the rows
 (phone, keys.., value) that the measure's SQL gives at that resolution, before any bound. It is written from
 the words of the measure, not from its SQL.
 """

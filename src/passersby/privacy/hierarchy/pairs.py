@@ -1,4 +1,4 @@
-"""The public tree of (origin, destination) pairs: pairs of nodes of a tree of cells, never laid out.
+"""The public tree of (origin, destination) pairs: pairs of nodes of a tree of cells or zones, never laid out.
 
 A pair's children are all pairs of a child of its origin with a child of its destination: 49 of them, one
 of which is a stay within one child where origin and destination are the same cell. A country has a hundred
@@ -60,8 +60,10 @@ class PairTree:
 
     def place(self, level: int, nodes: Index) -> Place:
         """Return the origins and destinations of `nodes` at `level`."""
-        known = self.cells.cells[level]
-        return {name: known[end] for name, end in zip(PAIR, self._ends(level, nodes), strict=True)}
+        ends = (self.cells.place(level, end) for end in self._ends(level, nodes))
+        return {
+            name: where for name, end in zip(self.cells.pair, ends, strict=True) for where in end.values()
+        }
 
     def _ends(self, level: int, nodes: Index) -> tuple[Index, Index]:
         origin, destination = np.divmod(nodes, self.cells.sizes[level])

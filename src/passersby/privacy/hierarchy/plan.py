@@ -151,7 +151,7 @@ def make_plan(
 
 
 def cheapest(
-    area: Area,
+    area: Ground,
     *,
     resolution: int,
     buckets: int,
@@ -236,14 +236,19 @@ def expected_error(plan: Plan) -> dict[int, float]:
 
 
 def _build(area: Ground, resolution: int, key_cap: int, buckets: int, kind: Kind) -> tree.Nodes:
-    """Return the tree over `area`, with so few roots that half of the keys are left to finer levels."""
+    """Return the tree over `area`, with so few roots that half of the keys are left to finer levels.
+
+    Zones have no levels to choose between: all of them, or all pairs of them, must fit.
+    """
     if isinstance(area, Zones):
-        if kind != "additive" or (len(area) + 1) * buckets > key_cap:
+        each = zones.build(area, union=kind == "additive")
+        found = PairTree(each) if kind == "pairs" else each
+        if sum(found.sizes) * buckets > key_cap:
             raise UsageError(
-                "This cannot be measured for so many zones, or not for zones at all.",
-                "Ask for fewer zones or buckets of time, or for cells.",
+                "The question has more zones and hours than can be answered at once.",
+                "Ask for fewer zones, a coarser grain or a shorter span.",
             )
-        return zones.build(area)
+        return found
     roots = key_cap // (2 * max(1, buckets))
     if kind == "pairs":
         return PairTree(tree.build(area, resolution, most_roots=math.isqrt(roots)))

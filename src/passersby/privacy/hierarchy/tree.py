@@ -7,7 +7,7 @@ Containment is H3's, by index (`model.cells`), so that children partition their 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,11 @@ import pyarrow as pa
 from passersby.errors import UsageError
 from passersby.model.cells import COARSEST, Cells, parent
 from passersby.model.place import Area
+from passersby.model.schema import PAIR
 from passersby.privacy.hierarchy.columns import Index, find
 
 Place = dict[str, npt.NDArray[Any]]
-"""Columns that say where nodes lie: `cell`, `origin` and `destination`, or names in `zone`."""
+"""Columns that say where nodes lie: cells, or names of zones (`model.schema`)."""
 
 
 class Nodes(Protocol):
@@ -55,6 +56,9 @@ class Tree:
         cells: sorted cells of each level.
         parents: for each level the index of each cell's parent in the level above, rising; empty for roots.
     """
+
+    pair: ClassVar[tuple[str, str]] = PAIR
+    """Columns of a pair of its nodes."""
 
     resolutions: tuple[int, ...]
     cells: tuple[Cells, ...]

@@ -1,18 +1,20 @@
-"""The public tree of zones: all of them together, and each. Its leaves are zones, not cells.
+"""The public tree of zones: each of them, and above them all together. Its nodes are zones' stand-ins.
 
-Counts come by cell; each counts in the zone of its centre. A zone's number is measured directly: one draw of
-noise, whatever its size, and least squares makes the zones add up to their union.
+A zone's number is measured directly: one draw of noise, whatever its size. For additive measures the zones'
+union is measured too, and least squares makes the zones add up to it. What does not add up, and pairs, have
+one level: a union that is measured by itself would lend nothing to the zones, and cost a third of the noise.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
-from passersby.model.zones import ALL, Zones
+from passersby.model.cells import parent
+from passersby.model.schema import ZONE, ZONE_PAIR
+from passersby.model.zones import ALL, STAND_IN, Zones
 from passersby.privacy.hierarchy.columns import Index
 from passersby.privacy.hierarchy.tree import Place, Tree
 
@@ -22,26 +24,22 @@ UNION, EACH = -2, -1
 
 @dataclass(frozen=True, eq=False)
 class ZoneTree(Tree):
-    """A tree whose nodes are numbers of zones; `cells` of a level are these numbers."""
+    """A tree whose cells are stand-ins of zones; that of their union is their one parent."""
+
+    pair: ClassVar = ZONE_PAIR
 
     zones: Zones
-
-    def find(self, level: int, counts: pa.Table) -> tuple[Index, npt.NDArray[np.bool_]]:
-        """Return the zone of each row of (cell, ..), and whether it is in any."""
-        zone, inside = self.zones.find(counts.column("cell").cast(pa.int64()).to_numpy())
-        return (np.zeros_like(zone), inside) if self.resolutions[level] == UNION else (zone, inside)
 
     def place(self, level: int, nodes: Index) -> Place:
         """Return the names of `nodes` at `level`."""
         names = [ALL] if self.resolutions[level] == UNION else self.zones.names
-        return {"zone": np.array(names, dtype=object)[nodes]}
+        return {ZONE[0]: np.array(names, dtype=object)[nodes]}
 
 
-def build(zones: Zones) -> ZoneTree:
-    """Return the tree over zones; a single zone has no union above it."""
-    none = np.empty(0, dtype=np.intp)
-    each = np.arange(len(zones), dtype=np.int64)
-    if len(zones) == 1:
+def build(zones: Zones, *, union: bool) -> ZoneTree:
+    """Return the tree over zones, with their union above them if that is wanted and they are several."""
+    none, each = np.empty(0, dtype=np.intp), zones.stand_ins
+    if len(zones) == 1 or not union:
         return ZoneTree((EACH,), (each,), (none,), zones)
-    whole = np.zeros(1, dtype=np.int64)
+    whole = np.unique(parent(each, 0, of=STAND_IN))
     return ZoneTree((UNION, EACH), (whole, each), (none, np.zeros(len(zones), dtype=np.intp)), zones)
