@@ -88,15 +88,18 @@ def release(measure: Measure, every: str, week: Week) -> Numbers:
         measure=measure.name,
         resolution=week.resolution,
         buckets=measure.columns(scope),
-        squared_bound=measure.squared_sensitivity(scope),
+        squared_bound=partial(measure.squared_sensitivity, scope),
+        lost=measure.lost,
         cost=week.cost,
         kind=measure.kind,
     )
     how = bound.additive_sql if measure.additive else bound.level_sql
     levels = [week.resolution] if measure.additive else [level.resolution for level in plan.levels]
-    squared = measure.bound(scope)
     counts = week.query(
-        {r: how(measure.rows(scope, r), squared_bound=squared, keys=measure.keys) for r in levels}
+        {
+            r: how(measure.rows(scope, r), squared_bound=measure.squared_bound(scope, r), keys=measure.keys)
+            for r in levels
+        }
     )
     starts = np.array(scope.starts, dtype=np.int64)
     columns, sampler = Columns(starts), noise.OpenDPSampler()

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from passersby.measures import consecutive_flows
 from passersby.measures.base import Measure, Scope
 from passersby.measures.catalogue import get
 from passersby.model.period import DAY, HOUR, parse_span
@@ -155,23 +156,48 @@ def test_outflows_and_inflows_are_the_margins_of_the_matrix(every: str) -> None:
 @pytest.mark.parametrize(
     ("every", "filters", "of_pairs", "of_ends"),
     [
-        ("hour", (), 42 * 2, 42 * 2),
-        ("daypart", (), 42 * 2, 42 * 3),
-        ("day", (), 42 * 2, 42 * 8),
-        ("week", (), 42 * 8, 42 * 42),
-        ("day", (("hour", ("7", "8")),), 14 * 2, 14 * 2),
-        ("week", (("hour", ("7", "8")),), 14 * 8, 14 * 14),
-        ("day", (("weekday", ("sat", "sun")),), 16 * 2, 16 * 8),
-        ("day", (("daypart", ("morning",)), ("weekday", ("mon",))), 3 * 2, 3 * 3),
+        ("hour", (), {7: 42 + 4, 6: 42 * 2, 5: 42 * 2}, 42 * 2),
+        ("daypart", (), {7: 42 + 4, 6: 42 * 2 + 8, 5: 42 * 3}, 42 * 3),
+        ("day", (), {8: 42 + 4, 7: 42 + 4, 6: 42 * 2 + 8, 5: 42 * 4 + 16, 4: 42 * 4 + 16}, 42 * 8),
+        ("week", (), {7: 42 * 4 + 4, 6: 42 * 8 + 8, 5: 42 * 16 + 16, 0: 42 * 16 + 16}, 42 * 42),
+        ("day", (("hour", ("7", "8")),), {7: 14 + 4, 6: 14 * 2, 5: 14 * 2}, 14 * 2),
+        ("week", (("hour", ("7", "8")),), {7: 14 * 4 + 4, 6: 14 * 8 + 8, 5: 14 * 14}, 14 * 14),
+        ("day", (("weekday", ("sat", "sun")),), {7: 16 + 4, 6: 16 * 2 + 8, 5: 16 * 4 + 16}, 16 * 8),
+        ("day", (("daypart", ("morning",)), ("weekday", ("mon",))), {7: 3 + 4, 6: 3 * 3}, 3 * 3),
     ],
 )
-def test_trips_have_a_public_bound(
-    every: str, filters: tuple[tuple[str, tuple[str, ...]], ...], of_pairs: int, of_ends: int
+def test_trips_have_a_public_bound_at_each_level(
+    every: str, filters: tuple[tuple[str, tuple[str, ...]], ...], of_pairs: dict[int, int], of_ends: int
 ) -> None:
     weeks = replace(SCOPE, every=every, filters=filters)
     two = replace(weeks, span=parse_span("2026-W20..2026-W21", OFFSET))
-    for name, c2 in {"flows": of_pairs, "outflows": of_ends, "inflows": of_ends}.items():
-        assert get(name).bound(weeks) == get(name).bound(two) == c2
+    for span in (weeks, two):
+        for name in ("outflows", "inflows"):
+            assert get(name).bound(span) == get(name).squared_bound(span, 4) == of_ends
+        for resolution, c2 in of_pairs.items():
+            assert get("flows").squared_bound(span, resolution) == c2
+            assert get("flows").bound(replace(span, resolution=resolution)) == c2
+
+
+def test_a_commuter_counts_in_full_at_every_level() -> None:
+    """Five ways there and five back, and all others of 42 in the week in one pair each, or at coarser levels
+    in one pair with the way back.
+    """
+    fine = 2 * 5**2 + 32
+    assert fine <= get("flows").squared_bound(replace(SCOPE, every="week"), 7)
+    assert get("flows").squared_bound(replace(SCOPE, every="week"), 5) >= 10**2 + 4 * 8**2
+
+
+@pytest.mark.parametrize("every", ["hour", "daypart", "day", "week"])
+@pytest.mark.parametrize("filters", [(), (("hour", ("8",)),)])
+def test_moves_are_bounded_as_trips_or_by_what_the_definition_allows(
+    every: str, filters: tuple[tuple[str, tuple[str, ...]], ...]
+) -> None:
+    scope = replace(SCOPE, resolution=7, every=every, filters=filters)
+    own = [get("consecutive-flows").squared_bound(scope, level) for level in (7, 6, 5)]
+    of_trips = [get("flows").squared_bound(scope, level) for level in (7, 6, 5)]
+    # one hour a day lets a device make one move a day, perhaps always the same one
+    assert own == ([7**2 if every == "week" else 7] * 3 if filters else of_trips)
 
 
 def test_consecutive_flows_by_hand() -> None:
@@ -235,13 +261,18 @@ def test_a_device_that_goes_to_and_fro_reaches_the_bound(
     for hour in range(scope.span.start, scope.span.end, HOUR):
         place = B if place == A1 and hour in scope.selected else A1
         seen.append((1, hour, place))
-    assert _squares(measure, scope, seen) == measure.bound(scope)
+    assert _squares(measure, scope, seen) == consecutive_flows._most(scope, to_and_fro=True)
+    coarse = replace(scope, resolution=0)  # both cells lie in one
+    together = Counter(scope.bucket_of(hour) for hour in scope.selected)
+    assert sum(n**2 for n in together.values()) == consecutive_flows._most(coarse, to_and_fro=False)
 
 
 def test_to_and_fro_for_a_week_is_half_of_an_hour_s_worth() -> None:
-    measure = get("consecutive-flows")
-    bounds = {every: measure.bound(replace(SCOPE, every=every)) for every in measure.grains}
-    assert bounds == {"hour": 168, "daypart": 168 * 3, "day": 168 * 12, "week": 168 * 84}
+    most = {
+        every: consecutive_flows._most(replace(SCOPE, every=every), to_and_fro=True)
+        for every in get("consecutive-flows").grains
+    }
+    assert most == {"hour": 168, "daypart": 168 * 3, "day": 168 * 12, "week": 168 * 84}
 
 
 def _squares(measure: Measure, scope: Scope, seen: Rows) -> int:

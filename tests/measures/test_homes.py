@@ -186,7 +186,7 @@ def test_cells_are_bounded_by_weeks() -> None:
     measure = get("catchment")
     bounds = [measure.bound(asked(period=span)) for span in ("2026-05-12", "2026-W20", "2026-W20..2026-W23")]
     assert bounds == [24, 25, 100]
-    assert measure.squared_sensitivity(asked()) == 200
+    assert measure.squared_sensitivity(asked(), 6) == 200
 
 
 def test_relocation_compares_the_homes_of_two_halves(engine: DuckDB) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 
 import duckdb
 import h3.api.numpy_int as h3i
@@ -128,9 +129,16 @@ def _plan(area: Area, *, cap: int = KEY_CAP) -> Plan:
 
 
 def _release(counts: Counts, area: Area, sampler: Sampler, *, cap: int = KEY_CAP) -> Measured:
-    return release_levels(
-        counts, area=area, columns=Columns(DAYS), plan=_plan(area, cap=cap), sampler=sampler, minimum=20
-    )
+    plan = _plan(area, cap=cap)
+    own = {level.resolution: counts[level.resolution] for level in plan.levels}
+    return release_levels(own, area=area, columns=Columns(DAYS), plan=plan, sampler=sampler, minimum=20)
+
+
+def test_pairs_begin_one_level_above_the_asked_one_where_keys_allow(area: Area) -> None:
+    for cap, root in ((KEY_CAP, 6), (2 * 7 * 49**2 - 1, 5), (2 * 7 * 49 - 1, 4)):
+        plan = _plan(area, cap=cap)
+        assert [level.resolution for level in plan.levels] == [*range(root, FINEST + 1)]
+        assert plan.levels[-1].cost.value >= 0.8 * ONE.value - 1
 
 
 def _truth(counts: Counts, rows: pa.Table) -> npt.NDArray[np.float64]:
@@ -172,12 +180,13 @@ def test_pairs_are_coarse_where_they_are_not_split_and_suppressed_where_they_are
     flag = np.array(found.rows.column("flag").to_pylist())
     assert set(flag[level < FINEST]) <= {COARSE, SUPPRESSED}
     assert set(flag[level == FINEST]) == {"", LOW_PRECISION, SUPPRESSED}
-    assert (flag[level == 5] == SUPPRESSED).any()
+    assert (flag[level == 6] == SUPPRESSED).any()
+    assert (flag[level == 6] == COARSE).any()
     hidden = flag.reshape(-1, len(DAYS)) == SUPPRESSED
     assert np.array_equal(hidden.all(axis=1), hidden.any(axis=1))
     for name in ("estimate", "low", "high", "count"):
         assert np.array_equal(np.array(found.rows.column(name).is_null()), hidden.ravel())
-    assert found.coverage_of_keys[4] == 1
+    assert found.coverage_of_keys[6] == 1
     assert found.coverage_of_keys[7] < 0.5
     assert 0 < found.shown < 0.5
     assert found.shown_mass > 0.4
@@ -241,15 +250,15 @@ def trips(root: int) -> pa.Table:
 def _asked(name: str, trips: pa.Table, area: Area, sampler: Sampler) -> Measured:
     """Release a measure of trips at resolution 5, every day, as the gate does."""
     measure, scope = get(name), Scope(SPAN, 5, "day", (), 0)
-    squared = measure.bound(scope)
     plan = make_plan(
         area,
         measure=name,
         resolution=5,
         buckets=7,
-        squared_bound=squared,
+        squared_bound=partial(measure.squared_sensitivity, scope),
         cost=ONE,
         kind=measure.kind,
+        lost=measure.lost,
     )
     form = bound.additive_sql if measure.additive else bound.level_sql
     connection = duckdb.connect()
@@ -257,7 +266,11 @@ def _asked(name: str, trips: pa.Table, area: Area, sampler: Sampler) -> Measured
     connection.register("area", pa.table({"cell": area.at(5)}))
     counts = {
         level.resolution: connection.sql(
-            form(measure.rows(scope, level.resolution), squared_bound=squared, keys=measure.keys)
+            form(
+                measure.rows(scope, level.resolution),
+                squared_bound=measure.squared_bound(scope, level.resolution),
+                keys=measure.keys,
+            )
         ).to_arrow_table()
         for level in plan.levels
         if not measure.additive or level.resolution == 5
@@ -277,7 +290,8 @@ def test_flows_add_up_to_outflows_and_inflows_within_their_intervals(
         pairs = _asked("flows", trips, area, make(1)).rows
         cells = _asked(name, trips, area, make(2)).rows
         assert pairs.column("estimate").null_count == cells.column("estimate").null_count == 0
-        variance = ((pairs.column("high").to_numpy() - pairs.column("estimate").to_numpy()) / 1.96) ** 2
+        high = pairs.column("high").to_numpy() * (1 - get("flows").lost)
+        variance = ((high - pairs.column("estimate").to_numpy()) / 1.96) ** 2
         pairs = pairs.append_column("variance", pa.array(variance))
         sums = pairs.group_by([end, "start"]).aggregate([("estimate", "sum"), ("variance", "sum")])
         sums = sums.sort_by([(end, "ascending"), ("start", "ascending")])

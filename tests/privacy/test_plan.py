@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from passersby.errors import UsageError
 from passersby.model.cost import MICRO, MicroRho
 from passersby.model.place import Area
+from passersby.privacy import noise
 from passersby.privacy.accounting import micro_rho_for
 from passersby.privacy.hierarchy import tree
-from passersby.privacy.hierarchy.plan import KEY_CAP, Plan, expected_error, make_plan, shares
+from passersby.privacy.hierarchy.plan import KEY_CAP, Kind, Plan, expected_error, make_plan, shares
 
 ONE = micro_rho_for(1.0, 1e-7)
 
@@ -35,9 +36,9 @@ def _plan(
     )
 
 
-@given(st.integers(1, 12))
-def test_shares_add_up_to_one_and_the_asked_resolution_has_most(levels: int) -> None:
-    found = shares(levels)
+@given(st.integers(1, 12), st.sampled_from(["additive", "levels", "pairs"]))
+def test_shares_add_up_to_one_and_the_asked_resolution_has_most(levels: int, kind: Kind) -> None:
+    found = shares(levels, kind)
     assert len(found) == levels
     assert sum(found) == 1
     assert all(part > 0 for part in found)
@@ -49,7 +50,31 @@ def test_shares_add_up_to_one_and_the_asked_resolution_has_most(levels: int) -> 
     [(1, ["1"]), (2, ["1/3", "2/3"]), (3, ["1/4", "1/4", "1/2"]), (4, ["1/6", "1/6", "1/6", "1/2"])],
 )
 def test_shares_are_as_documented(levels: int, expected: list[str]) -> None:
-    assert list(shares(levels)) == [Fraction(text) for text in expected]
+    assert list(shares(levels, "additive")) == [Fraction(text) for text in expected]
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"), [(1, ["1"]), (2, ["1/5", "4/5"]), (3, ["1/10", "1/10", "4/5"])]
+)
+@pytest.mark.parametrize("kind", ["levels", "pairs"])
+def test_the_asked_level_gets_four_fifths_where_each_stands_alone(
+    kind: Kind, levels: int, expected: list[str]
+) -> None:
+    assert list(shares(levels, kind)) == [Fraction(text) for text in expected]
+
+
+def test_each_level_has_the_noise_of_its_own_bound(area: Area) -> None:
+    bounds = {4: 672, 5: 671, 6: 336, 7: 168}
+    plan = make_plan(
+        area, measure="x", resolution=7, buckets=1, squared_bound=bounds.__getitem__, cost=ONE, kind="levels"
+    )
+    assert {level.resolution: level.squared_bound for level in plan.levels} == bounds
+    for level, event in zip(plan.levels, plan.events(), strict=True):
+        assert event.sensitivity == noise.sensitivity(level.squared_bound)
+        rho = Fraction(level.squared_bound * MICRO) / (2 * Fraction(level.scale) ** 2)
+        assert rho * MICRO <= level.cost.value == event.micro_rho
+        # and no more noise than that, but for the rounding of the scale and of the charge
+        assert rho * MICRO > 0.999 * level.cost.value - 1
 
 
 @settings(max_examples=25)

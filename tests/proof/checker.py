@@ -73,22 +73,24 @@ def _whole(whole: Vectors, tree: Nodes, asked: Planned, fixes: Sequence[Fix], *,
 
 
 def _apart(whole: Vectors, less: Vectors, asked: Planned, period: Period | None) -> set[str]:
-    """Compare two neighbours, in exact integers: each period's part of each level.
+    """Compare two neighbours, in exact integers: each period's part of each level, by its own bound.
 
     What a joint measure counts, or one whose periods share a bucket, belongs to all of the question's
     periods: it is compared as a whole. Without a phone in several periods, the loss of a level must be no
     more than that of as many periods: squared distance / (2 scale^2) <= periods * rho.
     """
     wrong = set()
-    where, limit = _periods(asked), asked.squared_bound
-    if asked.measure.joint or asked.scope.sharing > 1:
-        if asked.measure.joint:
-            limit = asked.plan.squared_bound
+    where, measure = _periods(asked), asked.measure
+    limits = {r: measure.squared_bound(asked.scope, r) for r in whole}
+    if measure.joint or asked.scope.sharing > 1:
+        made_for = {level.resolution: level.squared_bound for level in asked.plan.levels}
+        if measure.joint:
+            limits = made_for
         if period is None:
-            limit = asked.plan.squared_bound * len(asked.question.periods)
+            limits = {r: bound * len(asked.question.periods) for r, bound in made_for.items()}
         where, period = np.zeros_like(where), None
     for resolution, vector in whole.items():
-        moved = vector - less[resolution]
+        moved, limit = vector - less[resolution], limits[resolution]
         for index in np.unique(where):
             squared = squared_norm(moved[:, where == index])
             if squared > limit * UNIT**2:
@@ -102,7 +104,7 @@ def _scales(asked: Planned) -> set[str]:
     """Compare each level's scale with its charge: rho = bound / (2 scale^2) (Bun & Steinke 2016)."""
     plan = asked.plan
     for level in plan.levels:
-        rho = Fraction(plan.squared_bound * UNIT**2) / (2 * Fraction(level.scale) ** 2)
+        rho = Fraction(level.squared_bound * UNIT**2) / (2 * Fraction(level.scale) ** 2)
         if rho > Fraction(level.cost.value, MICRO):
             return {SCALE}
     return set() if plan.cost == asked.question.cost else {SCALE}

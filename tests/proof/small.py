@@ -150,16 +150,13 @@ def planned(ask: Ask) -> Planned:
         zones=ask.zones,
     )
     measure = checked.measure
-    squared = measure.bound(scope)
     if ask.squared_bound:
-        squared = ask.squared_bound
-        measure = replace(measure, bound=lambda _: squared)
+        measure = replace(measure, bound=lambda _: ask.squared_bound, coarser=None)
     found = SimpleNamespace(
         measure=measure,
         scope=scope,
         question=question,
         plan=planning._levels(measure, scope, question),
-        squared_bound=squared,
     )
     return cast("Planned", found)
 
@@ -224,7 +221,8 @@ def reference(fixes: Sequence[Fix], asked: Planned, tree: Nodes) -> Vectors:
     rows = {level: list(plain.PLAIN[asked.measure.name](world, about, level)) for level in tree.resolutions}
     found = {}
     for depth, resolution in enumerate(tree.resolutions):
-        weights = _weights(rows[asked.plan.finest if asked.measure.additive else resolution], asked)
+        level = asked.plan.finest if asked.measure.additive else resolution
+        weights = _weights(rows[level], asked, asked.measure.squared_bound(asked.scope, level))
         total: Counter[tuple[int, ...]] = Counter()
         for phone, *key, value in rows[resolution]:
             weight = weights.get((phone, _week(key, asked)), 1000)
@@ -240,8 +238,8 @@ def reference(fixes: Sequence[Fix], asked: Planned, tree: Nodes) -> Vectors:
     return found
 
 
-def _weights(rows: Iterable[Row], asked: Planned) -> dict[tuple[int, int], int]:
-    """Return the weight in thousandths of each phone and period that the bound clips, by `privacy.bound`."""
+def _weights(rows: Iterable[Row], asked: Planned, bound: int) -> dict[tuple[int, int], int]:
+    """Return the weight in thousandths of each phone and period that C2 clips, by `privacy.bound`."""
     if not asked.measure.clips:
         return {}
     units: defaultdict[tuple[int, int], Counter[tuple[int, ...]]] = defaultdict(Counter)
@@ -250,9 +248,9 @@ def _weights(rows: Iterable[Row], asked: Planned) -> dict[tuple[int, int], int]:
     weights = {}
     for unit, own in units.items():
         n = sum(value**2 for value in own.values())
-        if n > asked.squared_bound:
-            weight = math.floor(1000 * math.sqrt(asked.squared_bound / n))
-            weights[unit] = weight - (weight**2 * n > asked.squared_bound * 10**6)
+        if n > bound:
+            weight = math.floor(1000 * math.sqrt(bound / n))
+            weights[unit] = weight - (weight**2 * n > bound * 10**6)
     return weights
 
 

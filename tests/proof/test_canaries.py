@@ -147,7 +147,7 @@ def hours_for_a_bound(patch: Patch) -> None:
 
 def weeks_that_move_nobody(patch: Patch) -> None:
     """Take C for what a week changes where weeks are joined: a home may move, which is sqrt(2) C."""
-    patch.setattr(Measure, "squared_sensitivity", lambda self, scope: self.bound(scope))
+    patch.setattr(Measure, "squared_sensitivity", Measure.squared_bound)
 
 
 def square_root_of_the_scale(patch: Patch) -> None:

@@ -198,9 +198,9 @@ def test_a_phone_reaches_the_bound_exactly(engine: DuckDB, fresh: Callable[[], P
     for every, hours in (("hour", 1), ("day", 24), ("week", 168)):
         asked = planned(Ask("presence", every, 5, hull(cells, 5)))
         found, _ = vectors(engine, SmallLake(fresh() / "lake", fixes, 0), asked)
-        assert asked.plan.squared_bound == 168 * hours
-        for level in found.values():
-            assert checker.squared_norm(level) == asked.plan.squared_bound * 10**6
+        assert {level.squared_bound for level in asked.plan.levels} == {168 * hours}
+        for vector in found.values():
+            assert checker.squared_norm(vector) == 168 * hours * 10**6
 
 
 @pytest.mark.parametrize(
@@ -225,10 +225,10 @@ def test_costs_of_weeks_that_share_a_number_add_up(
     ask = Ask(measure, "whole", 5, hull(cells, 5), f"{PERIODS[0]}..2026-W{19 + weeks}")
     asked = planned(ask)
     found, _ = vectors(engine, SmallLake(fresh() / "lake", fixes, 0), asked)
-    assert asked.squared_bound == squared_bound
-    assert asked.plan.squared_bound == together * asked.squared_bound
-    for level in found.values():
-        assert checker.squared_norm(level) == weeks * asked.plan.squared_bound * 10**6
+    assert asked.measure.bound(asked.scope) == squared_bound
+    assert {level.squared_bound for level in asked.plan.levels} == {together * squared_bound}
+    for vector in found.values():
+        assert checker.squared_norm(vector) == weeks * together * squared_bound * 10**6
     assert checker.broken(engine, fresh(), fixes, ask) == set()
 
 

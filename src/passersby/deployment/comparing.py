@@ -44,7 +44,8 @@ def releases(d: Deployment, before: str, after: str, out: Path | None) -> dict[s
     _check(one, other)
     if out is not None and out.name.lower().endswith(sdmx.ENDING):
         raise UsageError("A comparison is no SDMX data set.", "End the name with .parquet, .csv or .geojson.")
-    found = compare(one.rows, other.rows, get_measure(one.question["measure"]).released_bins)
+    measure = get_measure(one.question["measure"])
+    found = compare(one.rows, other.rows, measure.released_bins, lost=measure.lost)
     if out is not None:
         export.write(found.rows, out, about(d, one))
     verdicts, shares = found.verdicts(), found.verdicts("share_verdict")

@@ -134,9 +134,9 @@ def _accuracy(it: Studied) -> Section:
         bars = Bars("Relative standard error of shown rows with an estimate above 0", classes(errors))
     facts += [
         known("Noise", _noise(it)),
-        known("Intervals", "95% by design (1.96 standard errors); they cover the noise and nothing else"),
+        known("Intervals", _intervals(it)),
         known("Clipping", it.release.label["contribution_bound"]),
-        known("Bias", "estimates nearly unbiased; counts biased upwards in nearly empty cells"),
+        known("Bias", f"estimates {_bias(it)}; counts biased upwards in nearly empty cells"),
         known("Coverage", it.release.label["sample_coverage"]),
         unknown("Sampling error", "a panel is no random sample of the population, and nothing was adjusted"),
         unknown("Non-response", "who is not in a supplier's panel is not known"),
@@ -321,6 +321,15 @@ def _noise(it: Studied) -> str:
         f"{unit * m['standard_deviation']:,.1f} at {m['mechanism'].rsplit(' at ', 1)[-1]}" for m in levels
     )
     return f"discrete Gaussian; standard deviation in units of the measure {', '.join(parts)}"
+
+
+def _intervals(it: Studied) -> str:
+    beside = f" and up to {it.measure.lost:.0%} lost to the bound" if it.measure.lost else ""
+    return f"95% by design (1.96 standard errors); they cover the noise{beside} and nothing else"
+
+
+def _bias(it: Studied) -> str:
+    return "biased low by what the bound cuts" if it.measure.clips else "nearly unbiased"
 
 
 def _revision(it: Studied) -> str:

@@ -77,7 +77,8 @@ class Studied:
             for name in ("estimate", "high")
         )
         positive = estimate > 0
-        found: Floats = (high[positive] - estimate[positive]) / Z95 / estimate[positive]
+        own = high[positive] * (1 - self.measure.lost)  # without what is allowed for a bound that clips
+        found: Floats = (own - estimate[positive]) / Z95 / estimate[positive]
         return found
 
     @cached_property

@@ -7,6 +7,7 @@ and from public figures or earlier releases (`gate.worth`).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from sqlalchemy.orm import Session
@@ -33,7 +34,7 @@ from passersby.privacy.hierarchy.plan import Plan, make_plan
 from passersby.suppliers import registry
 from passersby.trustlog.entries import append
 
-MECHANISM = "topdown-h3/1"
+MECHANISM = "topdown-h3/2"
 """Name and version of what `privacy.hierarchy` does: part of each question."""
 
 LEAST_MICRO_RHO = 100
@@ -58,11 +59,6 @@ class Planned:
     plan: Plan
     policy_sha256: str
     revises: bool
-
-    @property
-    def squared_bound(self) -> int:
-        """C2 that each device and period, or each device where the measure is joint, is held to."""
-        return self.measure.bound(self.scope)
 
     @property
     def events(self) -> tuple[MechanismEvent, ...]:
@@ -256,9 +252,10 @@ def _levels(measure: Measure, scope: Scope, question: Question) -> Plan:
             measure=measure.name,
             resolution=question.resolution,
             buckets=measure.columns(scope),
-            squared_bound=measure.squared_sensitivity(scope),
+            squared_bound=partial(measure.squared_sensitivity, scope),
             cost=question.cost,
             kind=measure.kind,
+            lost=measure.lost,
         )
     except UsageError:
         raise refusal("question-too-large") from None

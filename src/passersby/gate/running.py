@@ -31,13 +31,16 @@ whatever the lake's size. Devices are split by bucket, so the bounded counts of 
 
 def sql(planned: Planned) -> dict[int, str]:
     """Return the SQL that will run, by level of the plan. It depends on the question alone."""
-    measure, squared = planned.measure, planned.squared_bound
+    measure, scope = planned.measure, planned.scope
     if measure.additive:
         finest = planned.plan.finest
-        return {finest: bound.additive_sql(_rows(planned, finest), squared_bound=squared, keys=measure.keys)}
+        rows = _rows(planned, finest)
+        return {finest: bound.additive_sql(rows, squared_bound=measure.bound(scope), keys=measure.keys)}
     return {
         level.resolution: bound.level_sql(
-            _rows(planned, level.resolution), squared_bound=squared, keys=measure.keys
+            _rows(planned, level.resolution),
+            squared_bound=measure.squared_bound(scope, level.resolution),
+            keys=measure.keys,
         )
         for level in planned.plan.levels
     }

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pyarrow.compute as pc
@@ -141,7 +142,7 @@ def price(planned: Planned, target: Target, *, delta: float, most: float, known:
             question.ground,
             resolution=question.resolution,
             buckets=measure.columns(planned.scope),
-            squared_bound=measure.squared_sensitivity(planned.scope),
+            squared_bound=partial(measure.squared_sensitivity, planned.scope),
             kind=measure.kind,
             error=wanted / measure.factor,
             between=(MicroRho(LEAST_MICRO_RHO), dearest),
@@ -160,13 +161,14 @@ def price(planned: Planned, target: Target, *, delta: float, most: float, known:
 
 def expected_error(planned: Planned, level: int, cost: MicroRho) -> float | None:
     """Return the standard error at a resolution or of zones, at a cost; None where no plan is possible."""
+    scope = planned.scope if planned.question.zones else replace(planned.scope, resolution=level)
     try:
         plan = make_plan(
             planned.question.zones or _coarsened(planned, level),
             measure=planned.question.measure,
             resolution=level,
             buckets=planned.measure.columns(planned.scope),
-            squared_bound=planned.measure.squared_sensitivity(planned.scope),
+            squared_bound=partial(planned.measure.squared_sensitivity, scope),
             cost=cost,
             kind=planned.measure.kind,
         )

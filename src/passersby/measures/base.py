@@ -210,7 +210,8 @@ class Measure:
         tables: lake tables that it reads; the first one decides how much is read at once.
         rows: the pure SQL twin: `Scope` and a resolution to SQL that gives (device, period, keys, value), one
             row for each contribution, before bounding. Its keys are `keys` below.
-        bound: smallest integer that no device-period's sum of squares exceeds, for every resolution.
+        bound: smallest integer that no device-period's sum of squares exceeds, at the question's resolution
+            and, for want of `coarser`, at every level above it.
         floor: minimum that a cell needs to be shown, from the deployment's minimum of devices and the
             number of buckets, in devices or events. Compared with its estimate pooled over the question's
             buckets and counted bins, each times its factor.
@@ -223,7 +224,11 @@ class Measure:
             the question: a device that changes one week may move from one key to another, so that noise is
             made for sqrt(2) times the bound.
         sharing: most periods that one key counts together: those of a bucket, or fewer where bins part them.
+        coarser: the bound of a level coarser than the question's resolution. Additive measures have none: one
+            weight serves all of their levels. Zones have one level.
         clips: what the bound cuts, in words for the label; "" where no device can exceed it.
+        lost: share of a count that intervals allow the bound to have cut: they reach so much higher. Chosen
+            on generated data; 0 where nothing is clipped, or where intervals do not allow for it.
         finest: finest resolution at which it may be asked.
         filtered: whether it takes filters; what looks at whole days or weeks does not.
         whole_periods: files of all days of the question's periods are read, and not of its own days only: a
@@ -250,7 +255,9 @@ class Measure:
     derived: tuple[Derived, ...] = ()
     joint: bool = False
     sharing: Callable[[Scope], int] = those_of_a_bucket
+    coarser: Callable[[Scope, int], int] | None = None
     clips: str = ""
+    lost: float = 0.0
     finest: int = 15
     filtered: bool = True
     whole_periods: bool = False
@@ -284,10 +291,16 @@ class Measure:
         """Return how many values a cell has: buckets of time, times bins."""
         return len(scope.starts) * len(self.released_bins)
 
-    def squared_sensitivity(self, scope: Scope) -> int:
-        """Return the most by which one device and period changes a level's vector, squared.
+    def squared_bound(self, scope: Scope, resolution: int) -> int:
+        """Return C2 of the level of a resolution, or of zones: what each device and period is held to there."""
+        if self.coarser is None or scope.zoned or resolution == scope.resolution:
+            return self.bound(scope)
+        return self.coarser(scope, resolution)
 
-        That is the bound itself, where a period's contributions depend on that period alone. Otherwise the
+    def squared_sensitivity(self, scope: Scope, resolution: int) -> int:
+        """Return the most by which one device and period changes the vector of a level, squared.
+
+        That is the level's bound, where a period's contributions depend on that period alone. Otherwise the
         device's vector a becomes b, both within the bound and without negative entries, so that
         |a - b|^2 = |a|^2 + |b|^2 - 2ab <= 2 C2.
 
@@ -297,9 +310,10 @@ class Measure:
         Of a device that is there in m periods, m_1 of which are in some keys, m_2 in others and so on, each
         m_i at most k, the squared distance is at most (m_1^2 + m_2^2 + ..) C2 <= m k C2: m times that of one.
         """
+        bound = self.squared_bound(scope, resolution)
         if self.joint:
-            return self.bound(scope) * (2 if scope.several else 1)
-        return self.bound(scope) * self.sharing(scope)
+            return bound * (2 if scope.several else 1)
+        return bound * self.sharing(scope)
 
     def days(self, scope: Scope) -> tuple[int, ...]:
         """Return the local days whose files the measure reads."""

@@ -11,17 +11,20 @@ within an hour is not seen; but pings need not be so dense that they show stays.
 At coarser levels the same moves are counted by the ancestors of their ends, so that moves within a coarse
 cell lie on its diagonal: otherwise nothing would tell where short moves are.
 
-There is at most one move an hour, and a second move from A to B needs one that leaves B in between. So a
-device contributes most where it goes to and fro between two cells in each hour: of the moves in hours of a
-bucket that follow each other half, rounded up, are from A to B, the others from B to A. C2 is the sum of
-squares of that device: at the resolution of the question no device can exceed it. At coarser levels, where
-both directions may be one pair, only a device that moves in most hours could; there it is clipped.
+There is at most one move an hour, and a second move from A to B needs one that leaves B in between. So no
+device contributes more than one that goes to and fro between two cells in each hour: of the moves in hours of
+a bucket that follow each other half, rounded up, are from A to B, the others from B to A. At coarser levels
+all moves of a bucket may be one pair. Noise for these devices, 84 moves from A to B in a week, would drown
+all others. So moves are bounded as trips are in `flows`: 42 in a week, one way a day or four a week, twice as
+many for each level above the question's resolution. Where the definition itself has a smaller bound, as for
+one hour of each day, that holds, and nothing is clipped.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 
+from passersby.measures import _ways
 from passersby.measures.base import Measure, Scope
 from passersby.model.cells import parent_sql
 from passersby.model.period import HOUR, Period
@@ -65,13 +68,21 @@ def _rows(scope: Scope, resolution: int) -> str:
     ).strip()
 
 
-def _bound(scope: Scope) -> int:
-    """Return the sum of squares of a device that goes to and fro in every selected hour of a period."""
+def _bound(scope: Scope, resolution: int) -> int:
+    above = scope.resolution - resolution
+    return min(_most(scope, to_and_fro=not above), _ways.of_pairs(scope, above))
+
+
+def _most(scope: Scope, *, to_and_fro: bool) -> int:
+    """Return the sum of squares of a device that moves in every selected hour of a period.
+
+    It goes to and fro between two cells, or both directions are one pair.
+    """
     moves: Counter[tuple[Period, int, bool]] = Counter()
     last, before, to = -1, -1, False
     for hour in scope.selected:
         start = scope.bucket_of(hour)
-        to = not (to and hour == last + HOUR and start == before)
+        to = not (to_and_fro and to and hour == last + HOUR and start == before)
         moves[Period.containing(hour, scope.offset), start, to] += 1
         last, before = hour, start
     squares: Counter[Period] = Counter()
@@ -92,8 +103,11 @@ CONSECUTIVE_FLOWS = Measure(
     grains=("hour", "daypart", "day", "week"),
     tables=("presence",),
     rows=_rows,
-    bound=_bound,
+    bound=lambda scope: _bound(scope, scope.resolution),
+    coarser=_bound,
     pairs=True,
-    clips="at resolutions coarser than the one asked for, a device that moves in most hours counts in part",
+    clips=f"a device that moves more than {_ways.MOST_IN_A_WEEK} times in a week, or one way more than once "
+    "on a day or four times in a week, counts in part",
+    lost=_ways.LOST,
     whole_periods=True,
 )

@@ -9,42 +9,34 @@ diagonal of the matrix of origins and destinations. It begins and ends in that c
 the matrix's rows and inflows those of its columns, each trip counts in exactly one cell of either, and their
 cells add up.
 
-No definition says how many trips a device can make: stays last ten minutes or more, so that six could depart
-in an hour. Surveys find three to four trips a day for a person (McGuckin & Fucci 2018, Summary of Travel
-Trends: 2017 National Household Travel Survey). Nearly twice that is counted in full: in some hours of a day
-two trips and one more for each four of the hours, so eight on a whole day, and 42 in a week. C2 is the
-product of this number for a week and the most trips of one key, since a sum of squares is at most its largest
-value times the sum of all. For outflows and inflows, whose bound is taken over the whole area, a key may hold
-all trips of a bucket. For flows it may hold one trip, and one more for each day of the bucket: a way that is
-gone twice on a day, or eight times in a week, counts in full, as that of a commuter does. A device that does
-more is clipped: all its trips weigh less.
+How many trips of a device count in full is a public choice (`measures._ways`): 42 in a week. For outflows and
+inflows, whose bound is taken over the whole area, a key may hold all trips of a bucket.
 
-All levels of flows have the same C2. At coarse levels most trips are of one pair, a cell and itself, so that
-what is clipped, is clipped there first. But coarse levels mostly tell which pairs are looked at more closely:
-where they stay the answer, trips are few.
+For flows the most trips of one key depend on the level. Merging cells merges pairs: in cells of 250 square
+kilometres (resolution 5) most trips of a device begin and end in the same one, in cells of five (resolution
+7) few do. At resolution 7 and finer one way counts once a day, or four times a week, and two ways a second
+time; fewer trips leave room for more of one way, such as a commuter's five there and five back beside all
+others that a week may hold. At resolution 6 it counts twice as often, and at 5, coarser and between zones four times. So
+about as much is cut at each level. A device that does more is clipped: all its trips weigh less, and
+intervals allow for it.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
+from passersby.measures import _ways
 from passersby.measures.base import Measure, Scope
 from passersby.model.cells import parent_sql
-from passersby.model.period import Period, day_of
 
-MOST_IN_A_WEEK = 42
-"""Trips of a device in a week that are counted in full: six a day."""
+_COARSE, _FINE = 5, 7
+"""Resolutions between which the most trips of one pair double with each step to larger cells."""
 
 _GRAINS = ("hour", "daypart", "day", "week")
 _SOURCE = (
     "scikit-mobility 1.3 (Pappalardo et al. 2019): flows between the tiles of a tessellation; "
     "Hariharan & Toyama (2004), Project Lachesis: stays"
 )
-_CLIPS = (
-    f"a device that makes more than about eight trips a day, or {MOST_IN_A_WEEK} in a week, counts in part"
-)
-
 _SQL = """
 SELECT device, {period} AS period, {place}, {bucket} AS start, CAST(1 AS BIGINT) AS value
 FROM (
@@ -80,34 +72,8 @@ def _cells(end: str) -> Callable[[Scope, int], str]:
     return lambda scope, resolution: _sql(scope, resolution, resolution, f"{end} AS cell")
 
 
-def _bound(scope: Scope) -> int:
-    return _in_a_week(scope) * max(_most(hours, scope.offset) for hours in _buckets(scope))
-
-
-def _bound_of_pairs(scope: Scope) -> int:
-    days = max(len({day_of(hour, scope.offset) for hour in hours}) for hours in _buckets(scope))
-    return _in_a_week(scope) * (1 + days)
-
-
-def _in_a_week(scope: Scope) -> int:
-    weeks: defaultdict[Period, list[int]] = defaultdict(list)
-    for hour in scope.selected:
-        weeks[Period.containing(hour, scope.offset)].append(hour)
-    return max(_most(hours, scope.offset) for hours in weeks.values())
-
-
-def _buckets(scope: Scope) -> list[list[int]]:
-    """Return the hours that the question reads, by bucket."""
-    found: defaultdict[int, list[int]] = defaultdict(list)
-    for hour in scope.selected:
-        found[scope.bucket_of(hour)].append(hour)
-    return list(found.values())
-
-
-def _most(hours: Iterable[int], offset: int) -> int:
-    """Return how many trips that depart in some hours of one week are counted in full."""
-    days = Counter(day_of(hour, offset) for hour in hours)
-    return min(MOST_IN_A_WEEK, sum(2 + number // 4 for number in days.values()))
+def _bound_of_pairs(scope: Scope, resolution: int) -> int:
+    return _ways.of_pairs(scope, _FINE - min(max(resolution, _COARSE), _FINE))
 
 
 FLOWS = Measure(
@@ -121,9 +87,12 @@ FLOWS = Measure(
     grains=_GRAINS,
     tables=("trips",),
     rows=_pairs,
-    bound=_bound_of_pairs,
+    bound=lambda scope: _bound_of_pairs(scope, _COARSE if scope.zoned else scope.resolution),
+    coarser=_bound_of_pairs,
     pairs=True,
-    clips=f"{_CLIPS}, as does one that goes one way more than twice on a day or eight times in a week",
+    clips=f"{_ways.CLIPS}, as does one that goes one way more than once on a day or four times in a week at "
+    "resolution 7, twice and eight times at 6, four and sixteen times at coarser ones and between zones",
+    lost=_ways.LOST,
 )
 
 OUTFLOWS = Measure(
@@ -137,8 +106,8 @@ OUTFLOWS = Measure(
     grains=_GRAINS,
     tables=("trips",),
     rows=_cells("origin"),
-    bound=_bound,
-    clips=_CLIPS,
+    bound=_ways.of_ends,
+    clips=_ways.CLIPS,
 )
 
 INFLOWS = Measure(
@@ -152,6 +121,6 @@ INFLOWS = Measure(
     grains=_GRAINS,
     tables=("trips",),
     rows=_cells("destination"),
-    bound=_bound,
-    clips=_CLIPS,
+    bound=_ways.of_ends,
+    clips=_ways.CLIPS,
 )

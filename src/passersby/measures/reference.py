@@ -125,8 +125,12 @@ def rules(measure: Measure) -> Iterator[str]:
     if unseen := [each.label for each in measure.bins if not each.counted]:
         yield f"{_names(unseen)}: not added up for the floor."
     yield from (_derived(each, measure) for each in measure.derived)
+    if measure.coarser is not None:
+        yield _coarser(measure)
     if measure.clips:
         yield f"The bound clips: {measure.clips}, so that estimates are biased low."
+        if measure.lost:
+            yield f"Intervals allow for {measure.lost:.0%} that may be lost: they reach so much higher."
     else:
         yield "No device can exceed the bound: nothing is clipped."
     if measure.joint:
@@ -139,6 +143,15 @@ def rules(measure: Measure) -> Iterator[str]:
     if measure.finest < _ANY:
         yield f"Finest resolution: {measure.finest}."
     yield "It takes filters." if measure.filtered else "It takes no filters."
+
+
+def _coarser(measure: Measure) -> str:
+    scope = _scope(measure, measure.grains[-1])
+    levels = range(scope.resolution, scope.resolution - 3, -1)
+    parts = ", ".join(f"{measure.squared_bound(scope, level):,} at {level}" for level in levels)
+    return (
+        f"C2 depends on the level: asked for at resolution {scope.resolution} every {scope.every}, {parts}."
+    )
 
 
 def _derived(what: Derived, measure: Measure) -> str:

@@ -72,7 +72,8 @@ UNIT_TEXT = (
 
 VIEWS = {
     "estimate": "nearly unbiased; may be negative; null where the cell is suppressed",
-    "low, high": "95% interval of the estimate (1.96 standard errors), cut off below 0",
+    "low, high": "95% interval of the estimate (1.96 standard errors; the upper end also allows for what "
+    "`contribution_bound` says), cut off below 0",
     "count": "non-negative integers made to fit together over coarser cells; biased upwards in empty cells",
     "smooth": "if present: shrunk towards usual times of day and week; not for detecting unusual events",
     "flag": "suppressed: below the floor or too imprecise, pooled over the question; low_precision: this "
@@ -288,6 +289,7 @@ def _implementation(facts: Facts) -> Label:
     levels = [
         {
             "mechanism": f"discrete Gaussian, {facts.plan.measure} at {level_name(level.resolution)}",
+            "squared_sensitivity": level.squared_bound,
             "standard_deviation": level.scale / UNIT,
             "micro_rho": level.cost.value,
             "drawn_by": f"{facts.sampler}: {implementation()}",
@@ -315,19 +317,26 @@ def _total_spend(facts: Facts) -> Label:
 
 
 def _bound(facts: Facts) -> str:
-    squared = facts.plan.squared_bound
-    bound = f"a device's squared contribution in a period is at most {squared}"
+    """Say what a device is held to, at the asked resolution and at coarser ones, and what that cuts."""
+    asked = facts.plan.levels[-1].squared_bound
+    bound = f"a device's squared contribution in a period is at most {asked}"
     if facts.joint:
         bound = (
-            f"a device's squared contribution over all periods is at most {squared // 2}; what it does in "
-            f"one period can move it elsewhere, which changes the counts by {squared} at most, squared"
+            f"a device's squared contribution over all periods is at most {asked // 2}; what it does in "
+            f"one period can move it elsewhere, which changes the counts by {asked} at most, squared"
         )
     elif facts.sharing > 1:
         bound = (
-            f"a device's squared contribution in a period is at most {squared // facts.sharing}; "
-            f"{facts.sharing} periods are counted together, with noise for {squared}, so that costs add up "
+            f"a device's squared contribution in a period is at most {asked // facts.sharing}; "
+            f"{facts.sharing} periods are counted together, with noise for {asked}, so that costs add up "
             "over periods"
         )
-    if facts.clips:
-        return f"{bound}; {facts.clips}, so that estimates are biased low"
-    return f"{bound}, which no device can exceed: nothing is clipped"
+    others = [level for level in facts.plan.levels[:-1] if level.squared_bound != asked]
+    if others:
+        parts = (f"{each.squared_bound} at {level_name(each.resolution)}" for each in reversed(others))
+        bound = f"{bound}; noise of other levels is made for {', '.join(parts)}"
+    if not facts.clips:
+        return f"{bound}, which no device can exceed: nothing is clipped"
+    lost = facts.plan.lost
+    said = f"intervals reach higher for up to {lost:.0%} lost" if lost else "intervals do not allow for it"
+    return f"{bound}; {facts.clips}, so that estimates are biased low; {said}"

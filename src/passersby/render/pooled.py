@@ -1,7 +1,8 @@
 """Sums over the buckets of a release for drawing: one row a cell, a pair, a bucket or a bin.
 
 Noise in different keys is independent, so variances add up. A released interval is the estimate plus
-and minus 1.96 standard deviations, cut at zero from below: the upper half gives the deviation back.
+and minus 1.96 standard deviations, cut at zero from below: the upper half gives the deviation back, and what
+it allows for a bound that clips.
 """
 
 from __future__ import annotations

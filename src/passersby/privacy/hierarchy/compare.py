@@ -3,6 +3,7 @@
 Values are pooled over the buckets of time: for each place and bin the sums a and b of two releases, whose
 noise is independent. A released interval is the estimate plus and minus 1.96 standard errors, cut off below
 0; within a place that error is one, up to a bin's factor, so that the smallest of a place's is the true one.
+What the upper end allows for a bound that clips is left out: it is taken to cut the same of both.
 
 - difference: b - a, with the error of both; it is distinguishable from none where the interval is without 0;
 - ratio: b / a, with Fieller's interval;
@@ -62,17 +63,18 @@ class Comparison:
         return {text: found.count(text) for text in (DISTINGUISHABLE, NOT_DISTINGUISHABLE, NOT_COMPARABLE)}
 
 
-def compare(before: pa.Table, after: pa.Table, bins: Sequence[Bin]) -> Comparison:
+def compare(before: pa.Table, after: pa.Table, bins: Sequence[Bin], *, lost: float = 0.0) -> Comparison:
     """Return the comparison of the rows of two releases; ratios and quantiles of bins are left out.
 
     Args:
         before: rows of one release, of `model.schema.ROW_SCHEMAS`.
         after: rows of another one, of the same schema.
         bins: of their measure.
+        lost: share of a count that the measure's intervals allow its bound to have cut.
     """
     names = [*schema.place_of(before), *(["bin"] if "bin" in before.schema.names else [])]
-    joined = _pooled(before, bins).join(
-        _pooled(after, bins), names, join_type="full outer", left_suffix="_a", right_suffix="_b"
+    joined = _pooled(before, bins, lost).join(
+        _pooled(after, bins, lost), names, join_type="full outer", left_suffix="_a", right_suffix="_b"
     )
     order = {each.label: i for i, each in enumerate(bins)}
     labels = joined["bin"].to_pylist() if "bin" in names else [bins[0].label] * joined.num_rows
@@ -131,7 +133,7 @@ def _share(side: _Side, total: _Side, counted: npt.NDArray[np.bool_]) -> _Side:
     return _Side(share, variance / total.value**2)
 
 
-def _pooled(rows: pa.Table, bins: Sequence[Bin]) -> pa.Table:
+def _pooled(rows: pa.Table, bins: Sequence[Bin], lost: float) -> pa.Table:
     """Return (place, perhaps bin, sum, variance) over the buckets of time; null where it is suppressed."""
     place = list(schema.place_of(rows))
     names, factors = place, pa.scalar(bins[0].factor)
@@ -140,7 +142,7 @@ def _pooled(rows: pa.Table, bins: Sequence[Bin]) -> pa.Table:
         known = pa.array([each.label for each in bins])
         rows = rows.filter(pc.is_in(rows["bin"], known))
         factors = pc.take(pa.array([each.factor for each in bins]), pc.index_in(rows["bin"], known))
-    reach = pc.divide(pc.subtract(rows["high"], rows["estimate"]), factors)
+    reach = pc.divide(pc.subtract(pc.multiply(rows["high"], 1 - lost), rows["estimate"]), factors)
     rows = rows.append_column("reach", reach).append_column(
         "factor", pc.add(pc.multiply(reach, 0.0), factors)
     )

@@ -8,11 +8,13 @@ whether or not its cells are measured in the end.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
 from passersby.errors import UsageError
+from passersby.model.cells import COARSEST
 from passersby.model.cost import MechanismEvent, MicroRho
 from passersby.model.place import Area
 from passersby.model.zones import Zones
@@ -27,6 +29,10 @@ each level alone."""
 
 Ground = Area | Zones
 """What a question is answered on: the cells of an area, or zones."""
+
+Bounds = int | Callable[[int], int]
+"""C2, the most by which one device and period changes a level's vector, squared: one for all levels, or a
+function of a level's resolution."""
 
 KEY_CAP = 700_000
 """Most keys (cells times buckets) that one question measures: about ten seconds of noise on one core."""
@@ -44,6 +50,7 @@ class Level:
         resolution: H3 resolution, or a level of zones (`hierarchy.zones`).
         cells: number of public cells or pairs, of which the measured ones are a part.
         cost: its part of the question's cost.
+        squared_bound: its C2; its L2 sensitivity is 1000 * sqrt(C2) thousandths.
         scale: of the noise, in thousandths.
         error: standard error of an estimate at this level, in units of the measure, if every cell is
             measured; where coarse cells stay whole, theirs is larger.
@@ -52,6 +59,7 @@ class Level:
     resolution: int
     cells: int
     cost: MicroRho
+    squared_bound: int
     scale: float
     error: float
 
@@ -63,18 +71,18 @@ class Plan:
     Args:
         measure: name of what is counted.
         levels: one for each resolution from the roots to the asked one.
-        squared_bound: C2; the L2 sensitivity of each level is 1000 * sqrt(C2) thousandths.
         buckets: number of values of a cell: buckets of time, times bins.
         key_cap: most keys that are measured over all levels.
         kind: of its keys and levels.
+        lost: share of a count that intervals allow the bounds to have cut.
     """
 
     measure: str
     levels: tuple[Level, ...]
-    squared_bound: int
     buckets: int
     key_cap: int
     kind: Kind
+    lost: float = 0.0
 
     @property
     def finest(self) -> int:
@@ -105,9 +113,13 @@ class Plan:
         Raises:
             IntegrityError: a level's noise would cost more than its share.
         """
-        bound = noise.sensitivity(self.squared_bound)
         return [
-            noise.event(level.scale, bound, level.cost, f"{self.measure} {level_name(level.resolution)}")
+            noise.event(
+                level.scale,
+                noise.sensitivity(level.squared_bound),
+                level.cost,
+                f"{self.measure} {level_name(level.resolution)}",
+            )
             for level in self.levels
         ]
 
@@ -119,15 +131,16 @@ def level_name(resolution: int) -> str:
     )
 
 
-def make_plan(
+def make_plan(  # noqa: PLR0913 (all but one are named)
     area: Ground,
     *,
     measure: str,
     resolution: int,
     buckets: int,
-    squared_bound: int,
+    squared_bound: Bounds,
     cost: MicroRho,
     kind: Kind,
+    lost: float = 0.0,
     key_cap: int = KEY_CAP,
 ) -> Plan:
     """Return the plan of a question.
@@ -137,9 +150,10 @@ def make_plan(
         measure: name of what is counted.
         resolution: resolution asked for.
         buckets: number of values of a cell: buckets of time, times bins.
-        squared_bound: C2: most by which one device and period changes a level's vector, squared.
+        squared_bound: C2, of all levels or by resolution; additive measures have one for all.
         cost: what the question is charged for each of its periods.
         kind: of the measure's keys and levels.
+        lost: share of a count that intervals allow the bounds to have cut; 0 to below 1.
         key_cap: most keys to measure.
 
     Raises:
@@ -147,7 +161,7 @@ def make_plan(
             more buckets than can be answered at once.
     """
     built = _build(area, resolution, key_cap, buckets, kind)
-    return Plan(measure, _levels(built, squared_bound, cost, kind), squared_bound, buckets, key_cap, kind)
+    return Plan(measure, _levels(built, squared_bound, cost, kind), buckets, key_cap, kind, lost)
 
 
 def cheapest(
@@ -155,7 +169,7 @@ def cheapest(
     *,
     resolution: int,
     buckets: int,
-    squared_bound: int,
+    squared_bound: Bounds,
     kind: Kind,
     error: float,
     between: tuple[MicroRho, MicroRho],
@@ -166,7 +180,7 @@ def cheapest(
         area: see `make_plan`, as the next four.
         resolution: asked for.
         buckets: number of values of a cell.
-        squared_bound: C2.
+        squared_bound: C2, of all levels or by resolution.
         kind: of the measure's keys and levels.
         error: largest standard error that will do, in units of the measure; above 0.
         between: least and most that the question may cost.
@@ -200,30 +214,31 @@ def cheapest(
     return MicroRho(high)
 
 
-def _levels(built: tree.Nodes, squared_bound: int, cost: MicroRho, kind: Kind) -> tuple[Level, ...]:
-    costs = cost.split(shares(len(built.resolutions)))
-    scales = [noise.scale_for(squared_bound, part) for part in costs]
+def _levels(built: tree.Nodes, squared_bound: Bounds, cost: MicroRho, kind: Kind) -> tuple[Level, ...]:
+    bounds = [
+        squared_bound if isinstance(squared_bound, int) else squared_bound(r) for r in built.resolutions
+    ]
+    costs = cost.split(shares(len(built.resolutions), kind))
+    scales = [noise.scale_for(bound, part) for bound, part in zip(bounds, costs, strict=True)]
     variances = [(scale / noise.UNIT) ** 2 for scale in scales]
     errors = (
         gls.mean_errors(variances, built.parents)
         if kind == "additive" and isinstance(built, tree.Tree)
         else [math.sqrt(variance) for variance in variances]
     )
-    return tuple(
-        Level(r, size, part, scale, error)
-        for r, size, part, scale, error in zip(
-            built.resolutions, built.sizes, costs, scales, errors, strict=True
-        )
-    )
+    return tuple(map(Level, built.resolutions, built.sizes, costs, bounds, scales, errors))
 
 
-def shares(levels: int) -> tuple[Fraction, ...]:
+def shares(levels: int, kind: Kind) -> tuple[Fraction, ...]:
     """Return the part of the cost for each of so many levels, coarsest first; they add up to 1.
 
-    The asked resolution gets half of it, where two levels or more lie above it, and at least twice what
-    another level gets: people look at the finest map, and least squares lends the other levels its strength.
+    Where least squares lends other levels' strength to the asked one, that gets half of the cost if two
+    levels or more lie above it, and at least twice what another level gets. Where each level stands alone,
+    coarser ones only tell where to look: the asked resolution gets four fifths.
     """
-    weights = [1] * (levels - 1) + [max(2, levels - 1)]
+    above = levels - 1
+    own = max(2, above) if kind == "additive" else 4 * max(1, above)
+    weights = [1] * above + [own]
     return tuple(Fraction(weight, sum(weights)) for weight in weights)
 
 
@@ -238,7 +253,9 @@ def expected_error(plan: Plan) -> dict[int, float]:
 def _build(area: Ground, resolution: int, key_cap: int, buckets: int, kind: Kind) -> tree.Nodes:
     """Return the tree over `area`, with so few roots that half of the keys are left to finer levels.
 
-    Zones have no levels to choose between: all of them, or all pairs of them, must fit.
+    Pairs begin one level above the asked resolution where they can: what coarser levels cost the finest one
+    loses, and a pair of them that was not split is seldom shown. Zones have no levels to choose between: all
+    of them, or all pairs of them, must fit.
     """
     if isinstance(area, Zones):
         each = zones.build(area, union=kind == "additive")
@@ -251,5 +268,6 @@ def _build(area: Ground, resolution: int, key_cap: int, buckets: int, kind: Kind
         return found
     roots = key_cap // (2 * max(1, buckets))
     if kind == "pairs":
-        return PairTree(tree.build(area, resolution, most_roots=math.isqrt(roots)))
+        above = max(COARSEST, resolution - 1)
+        return PairTree(tree.build(area, resolution, most_roots=math.isqrt(roots), roots=above))
     return tree.build(area, resolution, most_roots=roots)

@@ -81,7 +81,9 @@ def release_additive(
     estimates, variances = gls.estimate([level.values for level in levels], noise, parents)
     counts = views.consistent(estimates, parents)
     usual = views.smooth(estimates, variances, parents, columns.starts + offset) if smooth else None
-    found = rows.table(rows.Views(estimates, variances, counts, usual), levels, tree, columns, minimum)
+    found = rows.table(
+        rows.Views(estimates, variances, counts, usual, plan.lost), levels, tree, columns, minimum
+    )
     return _measured(
         found, _whole_total(estimates, levels, columns), levels, (tree, columns), events, sampler
     )
@@ -99,7 +101,8 @@ def release_levels(
     """Return the release of a measure whose children do not add up to their parent, or of pairs.
 
     Each level is bounded and measured by itself; a row's estimate is its own noisy value, without least
-    squares. The consistent view obeys max(children) <= parent <= sum(children).
+    squares. A family of which nothing would be shown is given as its parent. The consistent view obeys
+    max(children) <= parent <= sum(children).
 
     Args:
         per_level: for each resolution of the plan, (place, start, perhaps bin, count in thousandths), from
@@ -122,16 +125,21 @@ def release_levels(
     if set(per_level) != set(tree.resolutions):
         raise UsageError("The counts are not those of the plan's levels.", "Count once for each level.")
     events = plan.events()
-    levels = topdown.measure(LevelCounts(per_level, tree, columns), tree, plan, sampler, columns)
-    estimates = [level.values for level in levels]
-    variances = [
-        np.full(len(level.nodes), (planned.scale / UNIT) ** 2)
-        for level, planned in zip(levels, plan.levels, strict=False)
+    measured = topdown.measure(LevelCounts(per_level, tree, columns), tree, plan, sampler, columns)
+    errors = [planned.scale / UNIT for planned in plan.levels]
+    unseen = [
+        rows.hidden(level.values, np.full(len(level.nodes), error), columns, minimum)
+        for level, error in zip(measured, errors, strict=False)
     ]
+    levels = topdown.folded(measured, unseen)
+    estimates = [level.values for level in levels]
+    variances = [np.full(len(level.nodes), error**2) for level, error in zip(levels, errors, strict=False)]
     counts = views.nested(estimates, [level.parents for level in levels])
-    found = rows.table(rows.Views(estimates, variances, counts), levels, tree, columns, minimum)
+    found = rows.table(
+        rows.Views(estimates, variances, counts, lost=plan.lost), levels, tree, columns, minimum
+    )
     return _measured(
-        found, _whole_total(estimates, levels, columns), levels, (tree, columns), events, sampler
+        found, _whole_total(estimates, levels, columns), measured, (tree, columns), events, sampler
     )
 
 

@@ -2,8 +2,9 @@
 
 Rows partition the question's area: nodes at the asked resolution, and coarser ones that were not split.
 Intervals are estimate +- 1.96 standard errors: a discrete Gaussian of these scales is normal to any digit
-that is shown, and least squares is linear in it. `estimate` may be negative. `low` and `high` are released
-as max(0, .): counts are not negative by definition, so that this lowers no interval's coverage.
+that is shown, and least squares is linear in it. Where a bound clips, the upper end also allows for what it
+may have cut. `estimate` may be negative. `low` and `high` are released as max(0, .): counts are not negative
+by definition, so that this lowers no interval's coverage.
 
 Suppression is decided per node, pooled over the question's buckets and counted bins: where the pooled
 estimate is below the minimum, or narrower than its own 95% interval (3.92 standard errors), all of the
@@ -41,12 +42,16 @@ Whole = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """Estimates, variances, counts and, if asked for, smooth counts, by level."""
+    """Estimates, variances, counts and, if asked for, smooth counts, by level.
+
+    `lost` is the share of a count that the bounds may have cut: intervals reach so much higher.
+    """
 
     estimates: Sequence[Floats]
     variances: Sequence[Floats]
     counts: Sequence[Whole]
     smooth: Sequence[Whole] | None = None
+    lost: float = 0.0
 
 
 def table(
@@ -69,9 +74,9 @@ def _level(
     whole = ~level.split
     coarse = depth < len(tree.sizes) - 1
     estimates, error = seen.estimates[depth][whole], np.sqrt(seen.variances[depth][whole])
-    hidden = _hidden(estimates, error, columns, minimum)
-    values = _values(estimates, error, columns)
-    lost = hidden[:, None, None] | np.isnan(values.estimate)
+    gone = hidden(estimates, error, columns, minimum)
+    values = _values(estimates, error, columns, seen.lost)
+    lost = gone[:, None, None] | np.isnan(values.estimate)
     unsure = np.where(values.high - values.low > values.estimate, LOW_PRECISION, "")
     flags = np.where(lost, SUPPRESSED, COARSE if coarse else unsure)
     mask = lost.reshape(-1)
@@ -96,12 +101,15 @@ def _level(
     return rows.append_column(_ORDER, pa.array(np.tile(np.arange(size), nodes)))
 
 
-def _values(estimates: Floats, error: Floats, columns: Columns) -> Interval:
-    """Return values with intervals of bins and derived statistics, shape (nodes, buckets, labels)."""
+def _values(estimates: Floats, error: Floats, columns: Columns, lost: float) -> Interval:
+    """Return values with intervals of bins and derived statistics, shape (nodes, buckets, labels).
+
+    What was counted is at least 1 - `lost` of the truth, so that the truth is at most that over 1 - `lost`.
+    """
     cube = (len(estimates), len(columns.starts), len(columns.bins))
     scaled = (estimates * columns.factors).reshape(cube)
     reach = (Z95 * error[:, None] * columns.factors).reshape(cube)
-    own = Interval(scaled, scaled - reach, scaled + reach)
+    own = Interval(scaled, scaled - reach, (scaled + reach) / (1 - lost))
     more = [derive(what, scaled, error, columns.bins) for what in columns.derived]
     return Interval(
         *(
@@ -119,10 +127,10 @@ def _counts(counts: Whole, columns: Columns) -> tuple[Whole, npt.NDArray[np.bool
     return whole.reshape(-1), np.tile(uncounted, len(counts) * len(columns.starts))
 
 
-def _hidden(estimates: Floats, error: Floats, columns: Columns, minimum: float) -> npt.NDArray[np.bool_]:
+def hidden(estimates: Floats, error: Floats, columns: Columns, minimum: float) -> npt.NDArray[np.bool_]:
     """Tell which nodes are suppressed, from counted columns pooled (independent noise), in their unit."""
     weights = columns.factors * columns.counted
     pooled = estimates @ weights
     pooled_error = error * np.linalg.norm(weights)
-    hidden: npt.NDArray[np.bool_] = (pooled < minimum) | (pooled < 2 * Z95 * pooled_error)
-    return hidden
+    found: npt.NDArray[np.bool_] = (pooled < minimum) | (pooled < 2 * Z95 * pooled_error)
+    return found

@@ -16,6 +16,7 @@ level may take at most half of what is left while finer levels follow.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +70,39 @@ def measure(counts: Counts, tree: Nodes, plan: Plan, sampler: Sampler, columns: 
         nodes, place = tree.children(depth, nodes[split])
         parents = np.flatnonzero(split)[place]
     return levels
+
+
+def folded(levels: Sequence[Noisy], hidden: Sequence[npt.NDArray[np.bool_]]) -> list[Noisy]:
+    """Return the levels without families of which nothing would be shown: their parent stands for them.
+
+    Functions of noisy values decide, so that this is post-processing. For measures whose levels stand alone:
+    a parent's value has noise that its children's do not depend on.
+
+    Args:
+        levels: measured levels, coarsest first.
+        hidden: for each level which of its nodes are suppressed.
+    """
+    split = [level.split for level in levels]
+    shown = ~hidden[-1]
+    for depth in range(len(levels) - 2, -1, -1):
+        alive = np.zeros_like(split[depth])
+        alive[levels[depth + 1].parents[shown]] = True
+        split[depth] = alive
+        shown = np.where(levels[depth].split, alive, ~hidden[depth])
+    kept: list[Noisy] = []
+    keep = np.ones(len(levels[0].nodes), dtype=np.bool_)
+    for depth, level in enumerate(levels):
+        if depth:
+            above = keep & split[depth - 1]
+            place = np.cumsum(keep) - 1
+            keep = above[level.parents]
+            if not keep.any():
+                break
+            parents = place[level.parents[keep]]
+        else:
+            parents = level.parents
+        kept.append(Noisy(level.nodes[keep], parents, level.values[keep], split[depth][keep]))
+    return kept
 
 
 def _significant(noisy: Integers, scale: float) -> Index:

@@ -96,16 +96,16 @@ def families(sizes: Index) -> tuple[Index, Index]:
     return place, np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
 
 
-def build(area: Area, resolution: int, *, most_roots: int) -> Tree:
+def build(area: Area, resolution: int, *, most_roots: int, roots: int = COARSEST) -> Tree:
     """Return the tree over `area` with leaves at `resolution`.
 
-    Roots lie at `model.cells.COARSEST`, or coarser where there would be more than `most_roots` of them.
+    Roots lie at the resolution `roots`, or coarser where there would be more than `most_roots` of them.
 
     Raises:
         UsageError: the area has a cell finer than `resolution`, or even the coarsest roots are too many.
     """
     leaves = area.at(resolution)
-    for root in range(min(COARSEST, resolution), -1, -1):
+    for root in range(min(roots, resolution), -1, -1):
         if len(np.unique(parent(leaves, root, of=resolution))) <= most_roots:
             return _from_leaves(leaves, root, resolution)
     raise UsageError(
