@@ -161,6 +161,28 @@ def test_clipping_is_said(facts: Facts) -> None:
     assert "nothing is clipped" not in text
 
 
+def test_bounds_of_levels_and_what_intervals_allow_for_them_are_said(facts: Facts, area: Area) -> None:
+    bounds = {4: 672, 5: 672, 6: 336, 7: 168}
+    plan = make_plan(
+        area,
+        measure="flows",
+        resolution=7,
+        buckets=1,
+        squared_bound=bounds.__getitem__,
+        cost=ONE,
+        kind="levels",
+        lost=0.02,
+    )
+    label = build(dataclasses.replace(facts, plan=plan, clips="who moves more counts in part"))
+    text = label["contribution_bound"]
+    assert "at most 168; noise of other levels is made for 336 at H3 resolution 6, 672 at H3" in text
+    assert text.endswith("biased low; intervals reach higher for up to 2% lost")
+    assert [m["squared_sensitivity"] for m in label["implementation"]["mechanisms"]] == [672, 672, 336, 168]
+    silent = build(dataclasses.replace(facts, clips="who moves more counts in part"))["contribution_bound"]
+    assert silent.endswith("biased low; intervals do not allow for it")
+    assert "other levels" not in silent
+
+
 def test_periods_that_are_counted_together_are_said(facts: Facts) -> None:
     text = build(dataclasses.replace(facts, sharing=4))["contribution_bound"]
     assert "at most 42; 4 periods are counted together, with noise for 168" in text

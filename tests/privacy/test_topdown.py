@@ -43,6 +43,57 @@ def _plan(
     )
 
 
+@settings(max_examples=60)
+@given(st.data())
+def test_a_family_of_which_nothing_is_shown_is_folded_into_its_parent(data: st.DataObject) -> None:
+    """Against walks from each node: what is kept, what stands for what, and that nothing is lost."""
+    levels, hidden = _drawn_tree(data)
+    found = topdown.folded(levels, hidden)
+
+    def below(depth: int, node: int) -> list[int]:
+        return np.flatnonzero(levels[depth + 1].parents == node).tolist() if levels[depth].split[node] else []
+
+    def shown(depth: int, node: int) -> bool:
+        own = below(depth, node)
+        return any(shown(depth + 1, child) for child in own) if own else not hidden[depth][node]
+
+    expected: list[list[tuple[int, int, bool]]] = [[] for _ in levels]
+
+    def walk(depth: int, node: int, above: int) -> None:
+        split = any(shown(depth + 1, child) for child in below(depth, node))
+        expected[depth].append((int(levels[depth].nodes[node]), above, split))
+        place = len(expected[depth]) - 1
+        for child in below(depth, node) if split else ():
+            walk(depth + 1, child, place)
+
+    for root in range(len(levels[0].nodes)):
+        walk(0, root, -1)
+    expected = [own for own in expected if own]
+    assert len(found) == len(expected)
+    for depth, (level, own) in enumerate(zip(found, expected, strict=True)):
+        parents = level.parents.tolist() if depth else [-1] * len(own)
+        assert list(zip(level.nodes.tolist(), parents, level.split.tolist(), strict=True)) == own
+        assert level.values[:, 0].tolist() == level.nodes.tolist()
+
+
+def _drawn_tree(data: st.DataObject) -> tuple[list[topdown.Noisy], list[npt.NDArray[np.bool_]]]:
+    """Return measured levels of up to four, their values the numbers of their nodes, and what is hidden."""
+    levels, hidden, size = [], [], data.draw(st.integers(1, 3))
+    parents = np.empty(0, dtype=np.intp)
+    for depth in range(data.draw(st.integers(1, 4))):
+        nodes = np.arange(size) + 100 * depth
+        last = st.lists(st.booleans(), min_size=size, max_size=size)
+        split, gone = (np.array(data.draw(last), dtype=np.bool_) for _ in range(2))
+        levels.append(topdown.Noisy(nodes, parents, nodes[:, None].astype(np.float64), split))
+        hidden.append(gone)
+        parents = np.repeat(np.flatnonzero(split), 2)
+        size = len(parents)
+        if not size:
+            break
+    levels[-1].split[:] = False
+    return levels, hidden
+
+
 def _sizes(levels: list[topdown.Noisy]) -> list[int]:
     return [len(level.nodes) for level in levels]
 

@@ -12,8 +12,9 @@ import pytest
 from passersby.engines.duckdb import DuckDB
 from passersby.measures.catalogue import CATALOGUE
 from passersby.model.period import DAY, HOUR, WEEK, Period
+from passersby.privacy.hierarchy import tree
 from proof import checker
-from proof.small import PERIODS, Ask, Fix, Run, around, hull
+from proof.small import PERIODS, Ask, Fix, Run, SmallLake, around, hull, planned, vectors
 
 CELLS = around(int(h3i.latlng_to_cell(51.5, -0.1, 10)))
 NEAR, FAR = CELLS[0], CELLS[-1]
@@ -38,6 +39,11 @@ def restless() -> list[Fix]:
     step = 11 * 60
     begins = range(MONDAY, MONDAY + WEEK - step, step)
     return stays((cell, t, t + 600) for cell, t in zip(itertools.cycle((NEAR, FAR)), begins, strict=False))
+
+
+def to_and_fro() -> list[Fix]:
+    """A week in which each hour is spent in the other one of two places."""
+    return [*Run(0, 0, 168, 0, (NEAR, FAR), 1).fixes(OFFSET)]
 
 
 def on_the_hour() -> list[Fix]:
@@ -108,6 +114,35 @@ def _worlds(measure: str) -> tuple[str, ...]:
 
 
 CASES = [(measure, world) for measure in sorted(CATALOGUE) for world in _worlds(measure)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("resolution", [5, 7])
+@pytest.mark.parametrize("measure", sorted(name for name, each in CATALOGUE.items() if each.coarser))
+def test_each_level_is_held_to_its_own_bound_and_no_less(
+    engine: DuckDB,
+    fresh: Callable[[], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    measure: str,
+    resolution: int,
+) -> None:
+    """A device that never rests, at all levels that there are: plans for large areas begin at coarse ones."""
+    build = tree.build
+    monkeypatch.setattr(
+        tree, "build", lambda *given, most_roots, **_: build(*given, most_roots=most_roots, roots=0)
+    )
+    fixes = restless() if "trips" in CATALOGUE[measure].tables else to_and_fro()
+    area = hull({fix.cell for fix in fixes}, 4)
+    for every in ("day", "week"):
+        ask = Ask(measure, every, resolution, area, offset=OFFSET)
+        asked = planned(ask)
+        assert [level.resolution for level in asked.plan.levels] == [*range(resolution + 1)]
+        assert checker.broken(engine, fresh(), fixes, ask) == set()
+        found, _ = vectors(engine, SmallLake(fresh() / "lake", fixes, OFFSET), asked)
+        for level in asked.plan.levels:
+            moved = checker.squared_norm(found[level.resolution]) / (level.squared_bound * 10**6)
+            # what is claimed is no more than what is needed, but for weights in whole thousandths
+            assert moved > 0.9, (every, level.resolution)
 
 
 @pytest.mark.slow
