@@ -135,7 +135,7 @@ def _release(counts: Counts, area: Area, sampler: Sampler, *, cap: int = KEY_CAP
 
 
 def test_pairs_begin_one_level_above_the_asked_one_where_keys_allow(area: Area) -> None:
-    for cap, root in ((KEY_CAP, 6), (2 * 7 * 49**2 - 1, 5), (2 * 7 * 49 - 1, 4)):
+    for cap, root in ((KEY_CAP, 6), (7 * 49**2, 5), (7 * 49, 4)):
         plan = _plan(area, cap=cap)
         assert [level.resolution for level in plan.levels] == [*range(root, FINEST + 1)]
         assert plan.levels[-1].cost.value >= 0.8 * ONE.value - 1

@@ -21,19 +21,23 @@ from passersby.privacy.hierarchy.columns import Columns
 from passersby.privacy.hierarchy.plan import make_plan
 from passersby.privacy.hierarchy.release import release_levels
 
-FILE = Path(__file__).parents[2] / "benchmarks" / "accuracy.py"
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+
+
+def _benchmark(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
 def accuracy() -> Any:
     """The benchmark's own code, with its panel and its scores."""
-    spec = importlib.util.spec_from_file_location("accuracy", FILE)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["accuracy"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return _benchmark("accuracy")
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +116,39 @@ def test_intervals_of_shown_visitors_cover(accuracy: Any, factor: int) -> None:
     found = np.concatenate(covered)
     assert len(found) > 4 * 100  # the check is about something
     assert 0.93 <= found.mean() <= 0.97
+
+
+@pytest.fixture(scope="module")
+def flows() -> Any:
+    """The benchmark of flows, with its week and its scores."""
+    return _benchmark("flows")
+
+
+@pytest.fixture(scope="module")
+def week(flows: Any) -> Any:
+    return flows.make_week(10_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("resolution", [5, 6, 7])
+@pytest.mark.parametrize("every", ["week", "day"])
+def test_intervals_of_shown_flows_cover(
+    accuracy: Any, flows: Any, week: Any, tmp_path: Path, every: str, resolution: int
+) -> None:
+    """A week has nothing to pool, and the bound cuts a part of the trips that grows with the panel."""
+    plan = flows.plan_of(week, resolution, every, 1.0)
+    counts = flows.bounded(week, plan, every, tmp_path)
+    assert 0 < flows.lost(week, counts, plan) < 0.01
+    for factor in (1, 10, 100, 600):
+        scores = [
+            flows.score(week, counts, plan, every, accuracy.NumPySampler(seed), factor)
+            for seed in range({1: 40, 10: 8}.get(factor, 3))
+        ]
+        rows = sum(each.rows for each in scores)
+        covered = sum(each.covered * each.rows for each in scores if each.rows) / rows
+        assert rows > 130  # the check is about something
+        # where noise is large, and where the bias is, for which intervals have room: there they cover more
+        assert 0.93 <= covered <= (0.985 if factor < 100 else 1), (factor, covered)
 
 
 def _summed(cells: Cells, counts: npt.NDArray[np.int64]) -> tuple[Cells, npt.NDArray[np.int64]]:

@@ -253,9 +253,9 @@ def expected_error(plan: Plan) -> dict[int, float]:
 def _build(area: Ground, resolution: int, key_cap: int, buckets: int, kind: Kind) -> tree.Nodes:
     """Return the tree over `area`, with so few roots that half of the keys are left to finer levels.
 
-    Pairs begin one level above the asked resolution where they can: what coarser levels cost the finest one
-    loses, and a pair of them that was not split is seldom shown. Zones have no levels to choose between: all
-    of them, or all pairs of them, must fit.
+    Pairs begin one level above the asked resolution where three quarters of the keys suffice: what coarser
+    levels cost the finest one loses, and few of its pairs are looked at in the end. Zones have no levels to
+    choose between: all of them, or all pairs of them, must fit.
     """
     if isinstance(area, Zones):
         each = zones.build(area, union=kind == "additive")
@@ -268,6 +268,6 @@ def _build(area: Ground, resolution: int, key_cap: int, buckets: int, kind: Kind
         return found
     roots = key_cap // (2 * max(1, buckets))
     if kind == "pairs":
-        above = max(COARSEST, resolution - 1)
-        return PairTree(tree.build(area, resolution, most_roots=math.isqrt(roots), roots=above))
+        most, above = math.isqrt(roots * 3 // 2), max(COARSEST, resolution - 1)
+        return PairTree(tree.build(area, resolution, most_roots=most, roots=above))
     return tree.build(area, resolution, most_roots=roots)

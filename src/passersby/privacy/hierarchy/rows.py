@@ -9,14 +9,17 @@ by definition, so that this lowers no interval's coverage.
 Suppression is decided per node, pooled over the question's buckets and counted bins: where the pooled
 estimate is below the minimum, or narrower than its own 95% interval (3.92 standard errors), all of the
 node's rows lose their values. Decided row by row it would favour rows with lucky noise, and intervals of
-shown rows would cover 77-90% instead of 95%. A question with one number a node has nothing to pool: there,
-nodes near the threshold cover less.
+shown rows would cover 77-90% instead of 95%. A question with one number a node has nothing to pool: what is
+shown has lucky noise more often than not. There the lower end is that of the interval of a normal value which
+is known to lie above the threshold (Zhong & Prentice 2008): far lower just above it, the same well above.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -76,6 +79,8 @@ def _level(
     estimates, error = seen.estimates[depth][whole], np.sqrt(seen.variances[depth][whole])
     gone = hidden(estimates, error, columns, minimum)
     values = _values(estimates, error, columns, seen.lost)
+    if len(columns) == 1:
+        values = values._replace(low=_low_of_shown(estimates, error, columns, minimum)[:, :, None])
     lost = gone[:, None, None] | np.isnan(values.estimate)
     unsure = np.where(values.high - values.low > values.estimate, LOW_PRECISION, "")
     flags = np.where(lost, SUPPRESSED, COARSE if coarse else unsure)
@@ -117,6 +122,36 @@ def _values(estimates: Floats, error: Floats, columns: Columns, lost: float) -> 
             for i, part in enumerate(own)
         )
     )
+
+
+def _low_of_shown(estimates: Floats, error: Floats, columns: Columns, minimum: float) -> Floats:
+    """Return the lower ends of single numbers of nodes, given that they lie above the threshold."""
+    error = error[:, None]
+    above = estimates / error - np.maximum(minimum / columns.factors / error, 2 * Z95)
+    low: Floats = (estimates - error * np.interp(above, *_reaches())) * columns.factors
+    return low
+
+
+@cache
+def _reaches() -> tuple[Floats, Floats]:
+    """Return standard errors above a threshold, and how many the lower end lies below a value there.
+
+    With t the reach of a value z above the threshold, P(Z > t) / P(Z > t - z) = 2.5%: where the truth is t
+    below the value, so much of what is shown lies higher. Between the points it is too far by a hair.
+    """
+
+    def tail(value: float) -> float:
+        return math.erfc(value / math.sqrt(2)) / 2
+
+    heights = np.concatenate([np.arange(0.1, 2, 0.02), np.arange(2, 7, 0.1)])
+    found = []
+    for height in heights.tolist():
+        low, high = Z95, 37.0
+        for _ in range(50):
+            middle = (low + high) / 2
+            low, high = (middle, high) if tail(middle) > 0.025 * tail(middle - height) else (low, middle)
+        found.append(high)
+    return heights, np.array(found)
 
 
 def _counts(counts: Whole, columns: Columns) -> tuple[Whole, npt.NDArray[np.bool_]]:
