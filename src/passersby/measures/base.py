@@ -292,7 +292,7 @@ class Measure:
         return len(scope.starts) * len(self.released_bins)
 
     def squared_bound(self, scope: Scope, resolution: int) -> int:
-        """Return C2 of the level of a resolution, or of zones: what each device and period is held to there."""
+        """Return C2 of a level, of a resolution or zones: what each device and period is held to there."""
         if self.coarser is None or scope.zoned or resolution == scope.resolution:
             return self.bound(scope)
         return self.coarser(scope, resolution)

@@ -16,9 +16,9 @@ For flows the most trips of one key depend on the level. Merging cells merges pa
 kilometres (resolution 5) most trips of a device begin and end in the same one, in cells of five (resolution
 7) few do. At resolution 7 and finer one way counts once a day, or four times a week, and two ways a second
 time; fewer trips leave room for more of one way, such as a commuter's five there and five back beside all
-others that a week may hold. At resolution 6 it counts twice as often, and at 5, coarser and between zones four times. So
-about as much is cut at each level. A device that does more is clipped: all its trips weigh less, and
-intervals allow for it.
+others that a week may hold. At resolution 6 it counts twice as often, and at 5, at coarser ones and between
+zones four times. So about as much is cut at each level. A device that does more is clipped: all its trips
+weigh less, and intervals allow for it.
 """
 
 from __future__ import annotations

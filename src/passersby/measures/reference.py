@@ -27,9 +27,10 @@ together, that is shown: so many devices or events.
 *Bins* are public and the same in every cell: each has a row. *Derived rows* are made from the noisy bins and
 cost nothing more; they have a 95% interval, and no count.
 
-Every measure can be asked for zones ([how](../how-to/ask-a-question.md)). Then "cell" means "zone" wherever this
-page says of a cell that it is counted, lived in, visited or left, whatever its resolution; C2 is the same. Cells
-that say what a place or a move within is (`unmoving`, `distinct-places`, `entropy`, `k-radius-ratio`) stay cells.
+Every measure can be asked for zones ([how](../how-to/ask-a-question.md)). Then "cell" means "zone" wherever
+this page says of a cell that it is counted, lived in, visited or left, whatever its resolution; C2 is the
+same, but for flows: that of resolution 5. Cells that say what a place or a move within is (`unmoving`,
+`distinct-places`, `entropy`, `k-radius-ratio`) stay cells.
 """
 
 _FIRST = Period.parse("2026-W20")
