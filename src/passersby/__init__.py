@@ -26,17 +26,20 @@ if TYPE_CHECKING:
     from passersby.errors import PassersbyError, Refusal
     from passersby.gate.gate import Answer
     from passersby.gate.request import Request
+    from passersby.model.census import Census, Weighting
     from passersby.model.place import Area
     from passersby.model.release import Release
 
 __all__ = [
     "Answer",
     "Area",
+    "Census",
     "Deployment",
     "PassersbyError",
     "Refusal",
     "Release",
     "Request",
+    "Weighting",
     "create",
     "open",
 ]
@@ -44,11 +47,13 @@ __all__ = [
 _HOMES = {
     "Answer": "passersby.gate.gate",
     "Area": "passersby.model.place",
+    "Census": "passersby.model.census",
     "Deployment": "passersby.deployment.opened",
     "PassersbyError": "passersby.errors",
     "Refusal": "passersby.errors",
     "Release": "passersby.model.release",
     "Request": "passersby.gate.request",
+    "Weighting": "passersby.model.census",
     "create": "passersby.deployment.create",
 }
 

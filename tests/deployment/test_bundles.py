@@ -12,6 +12,7 @@ import pytest
 
 import worlds
 from passersby.cli import main
+from passersby.cli.asked import read_census, read_zone_file
 from passersby.deployment import bundles, plans
 from passersby.errors import BadRecord, EngineFailed, Refusal, UsageError
 from passersby.gate import running
@@ -230,3 +231,20 @@ def test_the_command_plans_asks_and_writes(
     assert epsilon_for(MicroRho(told["micro_rho"]), DELTA) <= 0.8
     assert main.call(["bundle", str(tmp_path / "none.toml"), *at]) == 3
     assert plans.declared_devices(asker.d, _split(asker, HEAD + THREE)[0]) is not None
+
+
+def test_a_bundle_is_weighted_as_a_whole(tmp_path: Path) -> None:
+    census = tmp_path / "census.csv"
+    census.write_text("cell,population\n841f8d7ffffffff,100\n", encoding="utf-8")
+    weights = f'[weights]\ncensus = "{census}"\nresidents = "0123456789ab"\ncap = 500\n'
+    bundle = bundles.parse(
+        HEAD + weights + THREE, lambda _text, _resolution: None, read_zone_file, read_census
+    )
+    wishes = [part.request.weighting for part in bundle.parts]
+    assert {(wish.residents, wish.cap, wish.census.total) for wish in wishes if wish} == {
+        ("0123456789ab", 500, 100)
+    }
+    assert len(wishes) == 3
+    for wrong in (weights.replace("500", "0"), weights.replace("census =", "sensus =")):
+        with pytest.raises(BadRecord, match=r"`(cap|census)`"):
+            bundles.parse(HEAD + wrong + THREE, lambda _text, _resolution: None, read_zone_file, read_census)

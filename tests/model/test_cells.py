@@ -56,3 +56,12 @@ def test_names_round_trip() -> None:
 def test_a_coarse_cell_has_no_finer_parent() -> None:
     with pytest.raises(ValueError, match="cannot go"):
         cells.parent(np.zeros(1, dtype=np.int64), 8, of=7)
+
+
+@pytest.mark.parametrize("of", [0, 6, 9])
+def test_the_centre_is_that_of_the_library(of: int) -> None:
+    places = ((47.4, 8.5), (64.7, 10.5), (-39.0, 0.0))
+    some = np.array([int(h3i.latlng_to_cell(lat, lon, of)) for lat, lon in places])
+    for resolution in (of, of + 1, 15):
+        wanted = [int(h3i.cell_to_center_child(int(cell), resolution)) for cell in some]
+        assert cells.centre(some, resolution, of=of).tolist() == wanted

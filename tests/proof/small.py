@@ -30,11 +30,13 @@ from passersby.gate import planning, running
 from passersby.gate.planning import Planned
 from passersby.gate.request import Request, check
 from passersby.keys.pseudonym import pseudonyms
+from passersby.measures.weighted import weighted
 from passersby.model.cost import MicroRho
 from passersby.model.period import DAY, HOUR, Period, day_of
 from passersby.model.place import Area
 from passersby.model.question import Question
 from passersby.model.schema import PRESENCE, STAYS, TRIPS
+from passersby.model.weights import Weights
 from passersby.model.zones import Zones
 from passersby.privacy.hierarchy.columns import Columns
 from passersby.privacy.hierarchy.counts import prenoise
@@ -46,6 +48,7 @@ from passersby.privacy.noise import Integers
 from passersby.sources import ids
 from proof import plain, plain_stays
 from proof.plain.asked import ZONES, Asked, Row
+from proof.plain.weights import in_people
 from proof.world import World
 
 PERIODS = ("2026-W20", "2026-W21")
@@ -101,6 +104,7 @@ class Ask:
     squared_bound: int = 0
     micro_rho: int = 20_187
     zones: Zones | None = None
+    weights: Weights | None = None
 
 
 def around(centre: int) -> tuple[int, ...]:
@@ -134,6 +138,9 @@ def planned(ask: Ask) -> Planned:
         zones=ask.zones,
     )
     checked = check(request, Config(utc_offset=_offset_text(ask.offset)))
+    if ask.weights is not None:
+        own = weighted(checked.measure, ask.weights, ask.zones.resolution if ask.zones else None)
+        checked = replace(checked, measure=own, weights=ask.weights)
     scope = checked.scope(ask.offset)
     question = Question(
         measure=checked.measure.name,
@@ -148,6 +155,7 @@ def planned(ask: Ask) -> Planned:
         revisions=(1,),
         offset=ask.offset,
         zones=ask.zones,
+        weights=ask.weights,
     )
     measure = checked.measure
     if ask.squared_bound:
@@ -219,6 +227,9 @@ def reference(fixes: Sequence[Fix], asked: Planned, tree: Nodes) -> Vectors:
         area = frozenset(range(ZONES, ZONES + len(zones)))
     about = Asked(asked.scope, area)
     rows = {level: list(plain.PLAIN[asked.measure.name](world, about, level)) for level in tree.resolutions}
+    if asked.question.weights is not None:
+        plain_cells = World(fixes, asked.scope.offset)  # homes are cells, of zones too
+        rows = {level: in_people(plain_cells, asked.question.weights, own) for level, own in rows.items()}
     found = {}
     for depth, resolution in enumerate(tree.resolutions):
         level = asked.plan.finest if asked.measure.additive else resolution

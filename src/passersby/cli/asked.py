@@ -10,6 +10,7 @@ import typer
 from passersby.errors import BadRecord, EmptyArea, UsageError
 
 if TYPE_CHECKING:
+    from passersby.model.census import Census, Weighting
     from passersby.model.place import Area
     from passersby.model.zones import Zones
 
@@ -30,6 +31,16 @@ ZoneFile = Annotated[
     typer.Option("--zones", help="Named polygons instead of cells: .geojson, .parquet or .shp."),
 ]
 ZoneName = Annotated[str, typer.Option("--zone-name", help="Property or column with the zones' names.")]
+WeightFile = Annotated[
+    Path | None,
+    typer.Option("--weights", help="Census CSV (cell or zone, population): devices count for people."),
+]
+Residents = Annotated[
+    str, typer.Option(help="With --weights: the release of `residents` that counts devices by home.")
+]
+WeightCap = Annotated[
+    int, typer.Option("--weight-cap", help="With --weights: the most people that a device may stand for.")
+]
 Filters = Annotated[
     list[str] | None, typer.Option("--filter", help="hour=7,8 · weekday=sat,sun · daypart=night")
 ]
@@ -72,3 +83,35 @@ def read_zone_file(path: Path | None, name: str) -> Zones | None:
     from passersby.sources.zones import read_zones
 
     return read_zones(path, name)
+
+
+def read_weighting(path: Path | None, residents: str, cap: int) -> Weighting | None:
+    """Return the weights that somebody wants, None without a census.
+
+    Raises:
+        BadRecord: the census table cannot be read, or is none.
+        UsageError: there is a release or a cap, and no census.
+    """
+    from passersby.model.census import Weighting
+
+    if path is None:
+        if residents or cap:
+            raise UsageError(
+                "--residents and --weight-cap belong to --weights.", "Name a census table with --weights."
+            )
+        return None
+    return Weighting(read_census(path), residents, cap)
+
+
+def read_census(path: Path) -> Census:
+    """Return the census of a CSV file.
+
+    Raises:
+        BadRecord: it cannot be read, or is none.
+    """
+    from passersby.model.census import Census
+
+    try:
+        return Census.parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise BadRecord(f"{path} cannot be read.", "Name a census table in CSV, UTF-8.") from None

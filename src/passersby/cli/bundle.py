@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from passersby.cli.app import app
-from passersby.cli.asked import read_area, read_zone_file
+from passersby.cli.asked import read_area, read_census, read_zone_file
 from passersby.cli.common import AsJson, Folder, Key, emit, now, opened, out, percent, step_names, table
 from passersby.errors import BadRecord
 
@@ -28,7 +28,7 @@ def bundle(
     from passersby.render import export
 
     try:
-        asked = bundles.parse(file.read_text(encoding="utf-8"), read_area, read_zone_file)
+        asked = bundles.parse(file.read_text(encoding="utf-8"), read_area, read_zone_file, read_census)
     except (OSError, UnicodeDecodeError):
         raise BadRecord(f"{file} cannot be read.", "Name a TOML file.") from None
     for part in asked.parts:

@@ -11,7 +11,7 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -90,6 +90,25 @@ def percent(share: float | None) -> str:
     if share is None:
         return "unknown"
     return f"{100 * share:,.0f}%" if share >= 1 else f"{100 * share:.3g}%"
+
+
+def weight_lines(weights: Mapping[str, Any] | None) -> list[str]:
+    """Return what stands beside an estimate in people: how it was scaled up, and how that can mislead."""
+    if weights is None:
+        return []
+    how = (
+        f"[yellow]weighted[/] by census {weights['census_sha256'][:12]} and release {weights['residents']}: "
+        f"a device stands for {weights['mean']:,.1f} people on average and {weights['largest']:,} at most "
+        f"(cap {weights['cap']:,}, which cuts {weights['cells_capped']:.0%} of the cells of home)"
+    )
+    limits = (
+        f"coverage: {weights['coverage']:.3%} of the people in {weights['strata']:,} strata; bias of the "
+        f"number of residents {weights['bias']:+.1%} ({weights['people_left_out']:.1%} live where too few "
+        "devices were counted, and count for nothing); error of the weights "
+        f"{weights['error']:.1%}, in the intervals"
+    )
+    warning = "A panel is no sample: those with an observed device may move unlike those without."
+    return [how, limits, f"[dim]{warning}[/]"]
 
 
 def steps(lines: Sequence[tuple[str, str]]) -> None:

@@ -17,9 +17,13 @@ from passersby.cli.asked import (
     Period,
     Place,
     Purpose,
+    Residents,
+    WeightCap,
+    WeightFile,
     ZoneFile,
     ZoneName,
     read_area,
+    read_weighting,
     read_zone_file,
     require_one_place,
 )
@@ -47,6 +51,9 @@ def plan(
     zones: ZoneFile = None,
     zone_name: ZoneName = "name",
     where: Filters = None,
+    weights: WeightFile = None,
+    residents: Residents = "",
+    weight_cap: WeightCap = 0,
     key: Key = None,
     folder: Folder = Path(),
     as_json: AsJson = False,
@@ -58,6 +65,7 @@ def plan(
 
     require_one_place(area, zones)
     filters, polygons = tuple(where or ()), read_zone_file(zones, zone_name)
+    weighting = read_weighting(weights, residents, weight_cap)
     if polygons is not None and resolution is None:
         resolution = _RESOLUTION_OF_ZONES
 
@@ -74,6 +82,7 @@ def plan(
             case=case,
             filters=filters,
             zones=polygons,
+            weighting=weighting,
         )
 
     with opened(folder) as d:
@@ -85,6 +94,8 @@ def plan(
         words["key"] = "" if key is None else str(key)
         if polygons is not None:
             words |= {"zones": str(zones), "zone-name": zone_name}
+        if weighting is not None:
+            words |= {"weights": str(weights), "residents": residents, "weight-cap": str(weight_cap)}
         form = view["cheapest"]
         asked = {**form, "resolution": form["resolution"] if polygons is None else resolution}
         view["command"] = _command(measure, words, filters, asked, folder)

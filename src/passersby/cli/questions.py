@@ -17,13 +17,30 @@ from passersby.cli.asked import (
     Period,
     Place,
     Purpose,
+    Residents,
+    WeightCap,
+    WeightFile,
     ZoneFile,
     ZoneName,
     read_area,
+    read_weighting,
     read_zone_file,
     require_one_place,
 )
-from passersby.cli.common import AsJson, Folder, Key, Out, emit, err, now, opened, out, step_names, table
+from passersby.cli.common import (
+    AsJson,
+    Folder,
+    Key,
+    Out,
+    emit,
+    err,
+    now,
+    opened,
+    out,
+    step_names,
+    table,
+    weight_lines,
+)
 
 
 @app.command(rich_help_panel="Questions")
@@ -56,6 +73,9 @@ def ask(
     zones: ZoneFile = None,
     zone_name: ZoneName = "name",
     where: Filters = None,
+    weights: WeightFile = None,
+    residents: Residents = "",
+    weight_cap: WeightCap = 0,
     epsilon: Annotated[float, typer.Option(help="Privacy cost for one device and week.")] = 1.0,
     out_file: Out = None,
     dry_run: Annotated[
@@ -85,6 +105,7 @@ def ask(
         case=case,
         filters=tuple(where or ()),
         zones=read_zone_file(zones, zone_name),
+        weighting=read_weighting(weights, residents, weight_cap),
     )
     with opened(folder) as d:
         actor = d.actor(key)
@@ -146,6 +167,8 @@ def _show_plan(plan: dict[str, Any]) -> None:
         f"cost: epsilon {cost['epsilon']:g} at delta {cost['delta']:g} ({cost['micro_rho']:,} micro-rho) "
         f"to each of {len(cost['periods'])} period(s). Nothing was spent.\n"
     )
+    for line in weight_lines(plan["weights"]):
+        out.print(line, soft_wrap=True)
     rows = [
         (
             row["resolution"],
@@ -173,6 +196,8 @@ def _show_answer(view: dict[str, Any]) -> None:
         f"{view['rows']:,} rows: {view['shown']:,} shown, {view['suppressed']:,} suppressed; "
         f"shown cells cover {view['covered']:.0%} of the estimated total"
     )
+    for line in weight_lines(view["weights"]):
+        out.print(line, soft_wrap=True)
     if view["path"]:
         out.print(f"wrote {view['path']}")
     else:

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from passersby.cli.app import app
-from passersby.cli.common import AsJson, Folder, Out, emit, opened, out, save, table
+from passersby.cli.common import AsJson, Folder, Out, emit, opened, out, save, table, weight_lines
 
 if TYPE_CHECKING:
     from passersby.render.report import Report
@@ -135,7 +135,9 @@ def _show_release(view: dict[str, Any]) -> None:
     out.print(json.dumps(view["question"], indent=2), markup=False)
     at = view["columns"].index("start")
     rows = [(*row[:at], row[at][:16], *row[at + 1 :]) for row in view["sample"]]
-    out.print(table(view["columns"], rows, right=("estimate", "low", "high", "count")))
+    out.print(table(view["columns"], rows, right=("estimate", "low", "high", "count", "coverage", "bias")))
+    for line in weight_lines(view["label"].get("weights")):
+        out.print(line, soft_wrap=True)
     out.print(
         f"[dim]first rows of {view['rows']:,}; `--out rows.csv` writes all, `--label` prints the label[/]"
     )

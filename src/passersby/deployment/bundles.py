@@ -24,6 +24,7 @@ from passersby.gate.planning import LEAST_MICRO_RHO, Planned
 from passersby.gate.request import Request
 from passersby.gate.worth import Known
 from passersby.keys.signed import Actor
+from passersby.model.census import MOST_CAP, Census, Weighting
 from passersby.model.cost import MicroRho
 from passersby.model.place import Area
 from passersby.model.record import Fields
@@ -51,7 +52,10 @@ class Bundle:
 
 
 def parse(
-    text: str, area: Callable[[str, int], Area | None], zones: Callable[[Path | None, str], Zones | None]
+    text: str,
+    area: Callable[[str, int], Area | None],
+    zones: Callable[[Path | None, str], Zones | None],
+    census: Callable[[Path], Census] | None = None,
 ) -> Bundle:
     """Return the bundle of a TOML document.
 
@@ -59,6 +63,7 @@ def parse(
         text: the document.
         area: makes an area of what somebody wrote, in cells of a resolution.
         zones: reads a file of zones, whose names are in a column.
+        census: reads a census table; without it a bundle cannot be weighted.
 
     Raises:
         BadRecord: a field is missing, unknown or not valid; the message names it.
@@ -71,6 +76,7 @@ def parse(
     column = fields.text("zone_name", default="name")
     read = cache(zones)
     every, resolution = fields.text("every", default="day"), fields.whole("resolution", 0, 15, default=6)
+    weighting = _weighting(fields, census) if census and fields.peek("weights") is not None else None
     parts = []
     for own in fields.tables("question"):
         finest = own.whole("resolution", 0, 15, default=resolution)
@@ -92,12 +98,20 @@ def parse(
             licence=licence,
             purpose=purpose,
             case=case,
+            weighting=weighting,
         )
         weight = 1.0 if own.peek("weight") is None else own.number("weight", 0, _HEAVIEST)
         own.done()
         parts.append(Part(weight, Path(out) if out else None, request))
     fields.done()
     return Bundle(epsilon, tuple(parts))
+
+
+def _weighting(fields: Fields, census: Callable[[Path], Census]) -> Weighting:
+    own = fields.table("weights")
+    found = Weighting(census(Path(own.text("census"))), own.text("residents"), own.whole("cap", 1, MOST_CAP))
+    own.done()
+    return found
 
 
 def split(d: Deployment, bundle: Bundle, actor: Actor, *, now: int) -> list[Planned]:
@@ -162,7 +176,7 @@ def _row(d: Deployment, planned: Planned, alone: MicroRho) -> dict[str, Any]:
         "resolution": level_name(planned.plan.finest),
         "epsilon": planned.request.epsilon,
         "micro_rho": question.cost.value,
-        "standard_error": planned.plan.levels[-1].error,
+        "standard_error": planned.plan.levels[-1].error * planned.measure.factor,
         "standard_error_alone": worth.expected_error(planned, planned.plan.finest, alone),
         "error": _relative_error(d, planned, question.cost),
         "error_alone": _relative_error(d, planned, alone),

@@ -89,6 +89,12 @@ def _check(one: Release, other: Release) -> None:
         raise UsageError(
             "The two names are of one release.", "Name two; `passersby release list` shows them."
         )
+    if "weights" in one.question or "weights" in other.question:
+        raise UsageError(
+            "Weighted releases are not compared: both share the error of their weights, and of those the "
+            "panel's changes.",
+            "Compare releases of the same question without weights.",
+        )
     wrong = [name for name in _SAME if one.question.get(name) != other.question.get(name)]
     lengths = [span.end - span.start for span in (_span(one), _span(other))]
     wrong += ["length"] if lengths[0] != lengths[1] else []

@@ -39,6 +39,7 @@ def plan(d: Deployment, planned: Planned) -> dict[str, Any]:
         **_size(planned),
         "buckets": len(planned.scope.starts),
         "cost": cost(d, question.cost, [period.name for period in question.periods]),
+        "weights": question.weights.facts() if question.weights else None,
         "resolutions": [
             {
                 "resolution": level_name(w.resolution),
@@ -49,7 +50,8 @@ def plan(d: Deployment, planned: Planned) -> dict[str, Any]:
             }
             for w in worth.of(planned, finest=d.config.finest_resolution, known=known)
         ],
-        "basis": f"{_basis(known, earlier=known.earlier is not None)} Skill below 0: zeros are better.",
+        "basis": f"{_basis(planned, known, earlier=known.earlier is not None)} Skill below 0: zeros are "
+        "better.",
         "sql": {str(level_name(level)): text for level, text in running.sql(planned).items()},
     }
 
@@ -158,7 +160,7 @@ def _row(d: Deployment, wish: Wish, planned: Planned) -> dict[str, Any]:
         "micro_rho": price.cost.value,
         "share_of_cap": price.cost.value / micro_rho_for(config.epsilon_cap, config.delta).value,
         "payable": _payable(d, planned, price),
-        "basis": _basis(known, earlier=price.earlier),
+        "basis": _basis(planned, known, earlier=price.earlier),
         "missing": _missing(planned, known) if price.reached is None else "",
     }
 
@@ -224,7 +226,7 @@ def declared_devices(d: Deployment, planned: Planned) -> int | None:
 def _earlier(d: Deployment, planned: Planned) -> Release | None:
     """Return the newest release of the same measure, grain and filters: of the same zones, or of cells."""
     wanted = planned.question.canonical()
-    form = ("measure", "every", "filters", "zones")
+    form = ("measure", "every", "filters", "zones", "weights")
     for entry in reversed(list(d.releases())):
         same = all(entry.question.get(name) == wanted.get(name) for name in form)
         if same and entry.withdrawn is None:
@@ -232,7 +234,13 @@ def _earlier(d: Deployment, planned: Planned) -> Release | None:
     return None
 
 
-def _basis(known: Known, *, earlier: bool) -> str:
+def _basis(planned: Planned, known: Known, *, earlier: bool) -> str:
+    weights = planned.question.weights
+    error = f" Errors are those of the noise; weights add {weights.error:.1%}." if weights else ""
+    return _typical(known, earlier=earlier) + error
+
+
+def _typical(known: Known, *, earlier: bool) -> str:
     if earlier and known.earlier is not None:
         return f"Typical counts are those of release {known.earlier.id}."
     if known.devices is None:

@@ -21,6 +21,7 @@ from passersby.gate.request import REVISION_DAYS
 from passersby.model.cost import MicroRho
 from passersby.model.period import DAY, day_name, day_of
 from passersby.model.release import COARSE, LOW_PRECISION, SUPPRESSED, Release
+from passersby.model.weights import PARTS
 from passersby.privacy.accounting import epsilon_for, micro_rho_for
 from passersby.render.report import Bars, Fact, Report, Section, known, unknown
 
@@ -74,6 +75,7 @@ def _presentation(it: Studied) -> Section:
             known("Reference time", views.span_text(it.span, it.d.config.offset)),
             known("Breakdown", f"{_breakdown(question)}, every {question['every']}"),
             known("Hours", filters or "all"),
+            known("Unit", views.unit(it.release)),
             known("Statistical unit", "a device of a supplier's panel, by its pseudonym"),
             known("Contact", ", ".join(label["data_curators"])),
         ),
@@ -132,13 +134,15 @@ def _accuracy(it: Studied) -> Section:
             )
         )
         bars = Bars("Relative standard error of shown rows with an estimate above 0", classes(errors))
+    adjusted = "" if it.weights else ", and nothing was adjusted"
     facts += [
         known("Noise", _noise(it)),
         known("Intervals", _intervals(it)),
         known("Clipping", it.release.label["contribution_bound"]),
         known("Bias", f"estimates {_bias(it)}; counts biased upwards in nearly empty cells"),
         known("Coverage", it.release.label["sample_coverage"]),
-        unknown("Sampling error", "a panel is no random sample of the population, and nothing was adjusted"),
+        *_weights(it),
+        unknown("Sampling error", "a panel is no random sample of the population" + adjusted),
         unknown("Non-response", "who is not in a supplier's panel is not known"),
         unknown("Measurement error", "positions are taken as delivered, by their stated accuracy"),
         known("Reliability", _revision(it)),
@@ -196,7 +200,7 @@ def _comparability(it: Studied) -> Section:
     left = [f"{c.id} ({day_name(c.dates_to)})" for c in it.contracts if c.dates_to < last]
     sizes = [h3i.cell_area(cell, "km^2") for cell in it.cells]
     keys = len({it.d.ring.epoch_of(period) for period in it.periods})
-    form = ("resolution", "every", "filters", "area", "zones")
+    form = ("resolution", "every", "filters", "area", "zones", "weights")
     series = [e.id for e in it.others if all(e.question.get(name) == question.get(name) for name in form)]
     return Section(
         "Comparability",
@@ -221,7 +225,9 @@ def _comparability(it: Studied) -> Section:
                 keys,
             ),
             unknown("Size of the panel over time", "contracts declare one number for all of their time"),
-            unknown("Between populations", "panels are not adjusted to the population of an area"),
+            unknown("Between populations", "panels are not adjusted to the population of an area")
+            if it.weights is None
+            else known("Between populations", "estimates stand for the people of the census in its strata"),
         ),
     )
 
@@ -316,7 +322,8 @@ def _partition(it: Studied) -> Fact:
 
 def _noise(it: Studied) -> str:
     """Say how large the noise is: counted bins may count in parts of a unit."""
-    levels, unit = it.release.label["implementation"]["mechanisms"], it.measure.factor
+    levels = it.release.label["implementation"]["mechanisms"]
+    unit = it.weights["largest"] / PARTS if it.weights else it.measure.factor
     parts = (
         f"{unit * m['standard_deviation']:,.1f} at {m['mechanism'].rsplit(' at ', 1)[-1]}" for m in levels
     )
@@ -324,12 +331,40 @@ def _noise(it: Studied) -> str:
 
 
 def _intervals(it: Studied) -> str:
-    beside = f" and up to {it.measure.lost:.0%} lost to the bound" if it.measure.lost else ""
+    beside = " and the error of the weights" if it.weights else ""
+    beside += f" and up to {it.measure.lost:.0%} lost to the bound" if it.measure.lost else ""
     return f"95% by design (1.96 standard errors); they cover the noise{beside} and nothing else"
 
 
 def _bias(it: Studied) -> str:
-    return "biased low by what the bound cuts" if it.measure.clips else "nearly unbiased"
+    own = "biased low by what the bound cuts" if it.measure.clips else "nearly unbiased"
+    return f"{own}{', but for that of the weights' if it.weights else ''}"
+
+
+def _weights(it: Studied) -> list[Fact]:
+    """Return what is known of how devices were weighted to people; nothing where they were not."""
+    own = it.weights
+    if own is None:
+        return []
+    return [
+        known(
+            "Weights",
+            f"census {own['census_sha256']}; devices by home from release {own['residents']}, in "
+            f"{own['strata']:,} strata; at most {own['cap']:,} people for a device "
+            f"({own['cells_capped']:.1%} of cells capped), {own['mean']:,g} on average. {own['how']}",
+        ),
+        known("Coverage of the population", f"{own['coverage']:.3%} of people in strata", own["coverage"]),
+        known(
+            "Bias of weights",
+            f"{own['bias']:+.1%} of all residents, by cap, rounding and the {own['people_left_out']:.1%} of "
+            "people who live where too few devices were counted; by cell or zone in the column `bias`",
+            own["bias"],
+        ),
+        known(
+            "Error of weights", f"{own['error']:.1%} relative standard error, in the intervals", own["error"]
+        ),
+        known("Selection", own["warning"]),
+    ]
 
 
 def _revision(it: Studied) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -51,6 +52,12 @@ class Studied:
     def measure(self) -> Measure:
         """What is counted."""
         return get_measure(self.release.question["measure"])
+
+    @property
+    def weights(self) -> Mapping[str, Any] | None:
+        """What its label says of weights; None where devices count for themselves."""
+        found: Mapping[str, Any] | None = self.release.label.get("weights")
+        return found
 
     @property
     def periods(self) -> list[Period]:

@@ -17,10 +17,12 @@ from passersby.errors import IntegrityError, UnknownName
 from passersby.gate.gate import Answer
 from passersby.gate.request import REVISION_DAYS
 from passersby.measures.catalogue import get as get_measure
+from passersby.measures.weighted import unit_of
 from passersby.model.cost import MicroRho
 from passersby.model.period import Span, day_name, day_of
 from passersby.model.question import WHOLE
 from passersby.model.release import SUPPRESSED, Release
+from passersby.model.schema import WEIGHTED
 from passersby.policy import licence as licences
 from passersby.privacy import answers
 from passersby.privacy.accounting import epsilon_for
@@ -32,6 +34,9 @@ from passersby.store.tables import LogEntry
 from passersby.trustlog.entries import COMMITMENTS
 
 _SAMPLE = 12
+_LARGE = 10_000
+"""From here on a decimal is noise, and takes room in a terminal."""
+_RATIOS = {field.name for field in WEIGHTED}
 
 
 def answer(d: Deployment, found: Answer, path: Path | None) -> dict[str, Any]:
@@ -44,6 +49,7 @@ def answer(d: Deployment, found: Answer, path: Path | None) -> dict[str, Any]:
         "cost": cost(d, MicroRho(release.micro_rho), list(release.question["periods"])),
         "rows": release.rows.num_rows,
         **shown(release),
+        "weights": release.label.get("weights"),
         "log_index": release.log_index,
     }
 
@@ -100,7 +106,10 @@ def release(d: Deployment, found: Release) -> dict[str, Any]:
         **shown(found),
         "label": dict(found.label),
         "columns": first.schema.names,
-        "sample": [[_short(v) for v in row.values()] for row in export.records(first, d.config.offset)],
+        "sample": [
+            [_ratio(v) if name in _RATIOS else _short(v) for name, v in row.items()]
+            for row in export.records(first, d.config.offset)
+        ],
         "log_index": found.log_index,
     }
 
@@ -129,15 +138,28 @@ def about(d: Deployment, found: Release) -> About:
     return About(
         release=found.id,
         measure=question["measure"],
-        unit=get_measure(question["measure"]).unit,
+        unit=unit(found),
         every=question["every"],
         span=Span(question["from"], question["to"]),
-        revisions=tuple(question["revisions"]),
+        revisions=_revisions(found, d.config.offset),
         final=len(REVISION_DAYS),
         offset=d.config.offset,
         zones=question.get("zones", {}),
         resolution=question["resolution"],
     )
+
+
+def unit(found: Release) -> str:
+    """Return the unit of a release's estimates."""
+    measure = get_measure(found.question["measure"])
+    return unit_of(measure) if "weights" in found.question else measure.unit
+
+
+def _revisions(found: Release, offset: int) -> tuple[int, ...]:
+    """Return the data revision of each period of the question's span: of more it may read homes."""
+    known = dict(zip(found.question["periods"], found.question["revisions"], strict=True))
+    span = Span(found.question["from"], found.question["to"])
+    return tuple(known[period.name] for period in span.periods(offset))
 
 
 def structure(found: Release) -> bytes:
@@ -162,14 +184,15 @@ def caption(found: Release, offset: int) -> Caption:
     hidden = "Not drawn: pairs" if measure.pairs else "Hatched:"
     loss = found.label["privacy_loss"]["privacy_parameters"]
     when = span_text(Span(question["from"], question["to"]), offset)
+    weighted = "Weighted by a census: a panel is no sample. " if "weights" in question else ""
     return Caption(
         title=f"{measure.name.replace('-', ' ').capitalize()}, {when}",
-        subtitle=f"{measure.unit.capitalize()} per {place}{held}, {grain} · release {found.id}",
-        unit=measure.unit,
+        subtitle=f"{unit(found).capitalize()} per {place}{held}, {grain} · release {found.id}",
+        unit=unit(found),
         every=question["every"],
         promise=f"Differentially private: epsilon {loss['epsilon']:g} at delta {loss['delta']:g} for one "
-        f"device and week. {hidden} below the floor or too imprecise. Intervals: 95%. Borders: Natural "
-        "Earth.",
+        f"device and week. {hidden} below the floor or too imprecise. Intervals: 95%. {weighted}Borders: "
+        "Natural Earth.",
         offset=offset,
         bins=measure.bins,
         derived=measure.derived,
@@ -261,7 +284,13 @@ def _entry(body: bytes | None) -> Mapping[str, Any]:
     return json.loads(body) if body else {}
 
 
+def _ratio(value: float | None) -> str:
+    return "" if value is None else f"{value:.2%}"
+
+
 def _short(value: object) -> object:
     if value is None:
         return ""
-    return f"{value:,.1f}" if isinstance(value, float) else value
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= _LARGE else f"{value:,.1f}"
+    return value

@@ -13,6 +13,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from passersby.errors import Refusal, UsageError
+from passersby.gate import weighting
 from passersby.gate.parts import Parts
 from passersby.gate.request import Checked, Request, check, require_closed, revision
 from passersby.keys.signed import Actor
@@ -30,6 +31,7 @@ from passersby.policy.licence import Grant, Licence
 from passersby.policy.refusals import refusal
 from passersby.policy.request import AskRequest
 from passersby.privacy.accounting import micro_rho_for
+from passersby.privacy.bound import MAX_SQUARED_BOUND
 from passersby.privacy.hierarchy.plan import Plan, make_plan
 from passersby.suppliers import registry
 from passersby.trustlog.entries import append
@@ -77,9 +79,11 @@ def plan(parts: Parts, request: Request, actor: Actor, *, now: int) -> Planned:
         grant = _licence(session, request.licence)
         if grant is None:
             raise refusal("unknown-licence")
+        if request.weighting is not None:
+            checked = weighting.apply(parts, session, checked, request.weighting)
         area = _zoned(request.zones, request.resolution) if request.zones else _area(request, grant)
         policy_sha256 = _decide(parts, session, checked, (grant, area), actor, now=now)
-        require_closed(checked.span, parts.config, now)
+        require_closed(checked.read, parts.config, now)
         if checked.measure.joint:
             _require_one_key(parts, checked)
         question = _question(parts, checked, area, now)
@@ -104,7 +108,7 @@ def _require_one_key(parts: Parts, checked: Checked) -> None:
     Raises:
         Refusal: the question's periods do not lie within one epoch.
     """
-    periods = checked.span.periods(parts.config.offset)
+    periods = checked.read.periods(parts.config.offset)
     if len({parts.ring.epoch_of(period) for period in periods}) > 1:
         raise refusal("two-keys")
 
@@ -194,8 +198,8 @@ def _decide(
             area=area,
             resolution=request.resolution,
             finest_resolution=config.finest_resolution,
-            date_from=day_of(checked.span.start, config.offset),
-            date_to=day_of(checked.span.end - 1, config.offset),
+            date_from=day_of(checked.read.start, config.offset),
+            date_to=day_of(checked.read.end - 1, config.offset),
             epsilon=request.epsilon,
             epsilon_cap=config.epsilon_question,
             case=request.case,
@@ -212,7 +216,7 @@ def _noticed(session: Session, checked: Checked, offset: int) -> frozenset[str]:
 
     Which suppliers really delivered is not looked at: a refusal must not depend on data.
     """
-    first, last = day_of(checked.span.start, offset), day_of(checked.span.end - 1, offset)
+    first, last = day_of(checked.read.start, offset), day_of(checked.read.end - 1, offset)
     numbers = [
         supplier.number
         for supplier in registry.list_all(session)
@@ -239,13 +243,16 @@ def _question(parts: Parts, checked: Checked, area: Area, now: int) -> Question:
         filters=checked.filters,
         cost=cost,
         mechanism=MECHANISM,
-        revisions=tuple(revision(p, config, now) for p in checked.span.periods(config.offset)),
+        revisions=tuple(revision(p, config, now) for p in checked.read.periods(config.offset)),
         offset=config.offset,
         zones=request.zones,
+        weights=checked.weights,
     )
 
 
 def _levels(measure: Measure, scope: Scope, question: Question) -> Plan:
+    if measure.bound(scope) > MAX_SQUARED_BOUND:
+        raise refusal("question-too-large")
     try:
         return make_plan(
             question.ground,

@@ -15,6 +15,7 @@ from passersby.model.cost import MicroRho
 from passersby.model.period import day_name, day_of
 from passersby.model.question import Question
 from passersby.model.release import Release
+from passersby.model.weights import Weights
 from passersby.privacy import answers
 from passersby.privacy.accounting import epsilon_for, micro_rho_for
 from passersby.privacy.hierarchy.release import Measured
@@ -107,13 +108,14 @@ def _facts(parts: Parts, planned: Planned, measured: Measured, now: int) -> Fact
         cap=micro_rho_for(config.epsilon_cap, config.delta),
         log_origin=parts.publisher.origin,
         revision=max(question.revisions),
-        sample=_sample(parts),
+        sample=_sample(parts, question),
         clips=measure.clips,
-        joint=measure.joint and len(periods) > 1,
+        joint=measure.joint and measure.moves and len(periods) > 1,
         border=_border(question),
         sharing=1 if measure.joint else measure.sharing(planned.scope),
         sampler=measured.sampler,
         shown_mass=measured.shown_mass,
+        weights=question.weights.facts() if question.weights else None,
         filters="; ".join(f"{name} {', '.join(values)}" for name, values in question.filters),
     )
 
@@ -138,6 +140,17 @@ def _border(question: Question) -> str:
     )
 
 
+def _covered(weights: Weights | None) -> str:
+    """Say what is known of coverage and bias where a census was used; "" without one."""
+    if weights is None:
+        return ""
+    return (
+        "devices weighted by a census to the people of their home: in its strata one device is seen for "
+        f"{1 / weights.coverage:,.0f} people; the number of residents has a bias of {weights.bias:+.1%} from "
+        f"cap, rounding and the {weights.left_out:.1%} of people who live where too few devices were counted"
+    )
+
+
 def _spent(parts: Parts, periods: tuple[str, ...]) -> dict[str, MicroRho]:
     """Return what each period has cost so far, over all keys it ever had, this question included."""
     with parts.database.read() as session:
@@ -148,12 +161,13 @@ def _spent(parts: Parts, periods: tuple[str, ...]) -> dict[str, MicroRho]:
     return {period: MicroRho(spent) for period, spent in total.items()}
 
 
-def _sample(parts: Parts) -> str:
-    """Return how the devices relate to the population: from contracts alone, which are public."""
+def _sample(parts: Parts, question: Question) -> str:
+    """Return how the devices relate to the population: from contracts and weights alone, which are public."""
     with parts.database.read() as session:
         contracts = [supplier.contract for supplier in registry.list_all(session)]
     declared = [c.expected_devices for c in contracts if c.expected_devices is not None]
-    kinds = f"{len(contracts)} supplier(s) of app location data; coverage was not measured and is not uniform"
+    kinds = f"{len(contracts)} supplier(s) of app location data; "
+    kinds += _covered(question.weights) or "coverage was not measured and is not uniform"
     if len(declared) == len(contracts) and declared:
         return f"{kinds}; contracts declare {sum(declared):,} devices in all, overlaps not removed"
     return kinds

@@ -13,10 +13,13 @@ from passersby.config import Config
 from passersby.errors import PeriodOpen, UsageError
 from passersby.measures.base import Measure, Scope
 from passersby.measures.catalogue import CATALOGUE
+from passersby.measures.weighted import can_be_weighted
 from passersby.model.cells import COARSEST
+from passersby.model.census import MOST_CAP, Weighting
 from passersby.model.period import DAY, HOUR, Period, Span, parse_span
 from passersby.model.place import Area
 from passersby.model.question import FILTERS, GRAINS
+from passersby.model.weights import Weights
 from passersby.model.zones import STAND_IN, Zones
 from passersby.policy.refusals import refusal
 
@@ -41,7 +44,8 @@ class Request:
     """What a caller wrote.
 
     `area` is None for the whole area of the licence. With `zones`, no zone may be smaller than a cell of
-    `resolution`; the cells that the zones are held in may be finer.
+    `resolution`; the cells that the zones are held in may be finer. With `weighting`, devices count for the
+    people of their home zones.
     """
 
     measure: str
@@ -55,16 +59,23 @@ class Request:
     case: str
     filters: tuple[str, ...] = ()
     zones: Zones | None = None
+    weighting: Weighting | None = None
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A request whose words are all valid."""
+    """A request whose words are all valid. `weights` are found later, in the control database."""
 
     request: Request
     measure: Measure
     span: Span
     filters: tuple[tuple[str, tuple[str, ...]], ...]
+    weights: Weights | None = None
+
+    @property
+    def read(self) -> Span:
+        """All of the time that is read: with weights that in which homes are found, too."""
+        return self.weights.window if self.weights else self.span
 
     @property
     def resolution(self) -> int:
@@ -73,9 +84,9 @@ class Checked:
 
     def scope(self, offset: int) -> Scope:
         """Return what the measure's SQL depends on."""
-        zoned = self.request.zones is not None
+        zoned, homes = self.request.zones is not None, self.weights.window if self.weights else None
         resolution = STAND_IN if zoned else self.resolution
-        return Scope(self.span, resolution, self.request.every, self.filters, offset, zoned=zoned)
+        return Scope(self.span, resolution, self.request.every, self.filters, offset, zoned, homes)
 
 
 def check(request: Request, config: Config) -> Checked:
@@ -101,6 +112,8 @@ def check(request: Request, config: Config) -> Checked:
         raise refusal("epsilon-over-question-cap")
     if len(request.case) > LONGEST_CASE or not request.case.isprintable():
         raise refusal("bad-case")
+    if request.weighting is not None:
+        _can_be_weighted(measure, request.weighting)
     checked = Checked(request, measure, _span(request.period, config.offset), _filters(request.filters))
     _fits(checked, checked.scope(config.offset))
     return checked
@@ -121,6 +134,13 @@ def revision(period: Period, config: Config, now: int) -> int:
     """Return the number of the data revision of a closed period that is served at `now`, from 1."""
     closed = period.span(config.offset).end + config.closing_hours * HOUR
     return sum(now >= closed + days * DAY for days in REVISION_DAYS)
+
+
+def _can_be_weighted(measure: Measure, wish: Weighting) -> None:
+    if not can_be_weighted(measure):
+        raise refusal("not-weighted")
+    if not 1 <= wish.cap <= MOST_CAP:
+        raise refusal("bad-weight-cap")
 
 
 def _fits(checked: Checked, scope: Scope) -> None:

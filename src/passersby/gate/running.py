@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,10 @@ from passersby.gate.planning import Planned
 from passersby.lake.lake import Lake
 from passersby.lake.snapshots import Snapshot
 from passersby.measures.zoned import ZONE_CELLS, in_zones
+from passersby.model.question import Question
+from passersby.model.schema import WEIGHTED
+from passersby.model.weights import Weights
+from passersby.model.zones import ALL
 from passersby.privacy import bound
 from passersby.privacy.hierarchy.columns import Columns
 from passersby.privacy.hierarchy.release import Measured, release_additive, release_levels
@@ -51,7 +56,10 @@ def _rows(planned: Planned, level: int) -> str:
     measure, scope, zones = planned.measure, planned.scope, planned.question.zones
     if zones is None:
         return measure.rows(scope, level)
-    return in_zones(measure.rows(scope, scope.resolution), measure.tables, zones.resolution)
+    rows = measure.rows(scope, scope.resolution)
+    if planned.question.weights is not None:
+        return rows  # homes in it are cells: what is counted has zones already
+    return in_zones(rows, measure.tables, zones.resolution)
 
 
 def _given(planned: Planned) -> dict[str, pa.Table]:
@@ -62,6 +70,8 @@ def _given(planned: Planned) -> dict[str, pa.Table]:
         "area": pa.table({"cell": pa.array(cells, pa.int64())}),
         "hours": pa.table({"hour": pa.array(planned.scope.selected, pa.int64())}),
     }
+    if question.weights is not None:
+        given["weights"] = question.weights.table()
     return given if zones is None else {**given, ZONE_CELLS: zones.table}
 
 
@@ -90,10 +100,11 @@ def measure(planned: Planned, counts: Counts, sampler: Sampler, minimum_devices:
     question = planned.question
     own = planned.measure
     starts = np.array(planned.scope.starts, dtype=np.int64)
-    columns = Columns(starts, own.released_bins, own.derived)
+    weights = question.weights
+    columns = Columns(starts, own.released_bins, own.derived, weights.error if weights else 0.0)
     floor = own.floor(minimum_devices, len(starts))
     if own.additive:
-        return release_additive(
+        found = release_additive(
             counts[planned.plan.finest],
             area=question.ground,
             columns=columns,
@@ -101,9 +112,28 @@ def measure(planned: Planned, counts: Counts, sampler: Sampler, minimum_devices:
             sampler=sampler,
             minimum=floor,
         )
-    return release_levels(
-        counts, area=question.ground, columns=columns, plan=planned.plan, sampler=sampler, minimum=floor
-    )
+    else:
+        found = release_levels(
+            counts, area=question.ground, columns=columns, plan=planned.plan, sampler=sampler, minimum=floor
+        )
+    return found if weights is None else replace(found, rows=_beside(found.rows, question, weights))
+
+
+def _beside(rows: pa.Table, question: Question, weights: Weights) -> pa.Table:
+    """Return the rows with coverage and bias of those who live in each cell or zone: public numbers."""
+    zones = question.zones
+    if zones is None:
+        ratios = np.stack(weights.beside(rows["cell"].to_numpy()))
+    else:
+        known = {
+            name: weights.beside_all(np.array(own, dtype=np.int64), zones.resolution)
+            for name, own in zip(zones.names, zones.cells, strict=True)
+        }
+        known[ALL] = weights.beside_all(zones.area.at(zones.resolution), zones.resolution)
+        ratios = np.array([known[name] for name in rows["zone"].to_pylist()]).T
+    for field, values in zip(WEIGHTED, ratios, strict=True):
+        rows = rows.append_column(field, pa.array(values, mask=np.isnan(values)))
+    return rows
 
 
 def _groups(snapshot: Snapshot, planned: Planned, buckets: int) -> list[Tables]:

@@ -209,7 +209,8 @@ def typical_count(planned: Planned, level: int, known: Known) -> tuple[float | N
 def _times(planned: Planned) -> float:
     """Return how often a device is expected to count in a bucket in the cell where it lives."""
     hours = planned.scope.bucket_hours if planned.measure.expected == "each hour" else 1
-    return prior.OBSERVED_SHARE * hours
+    weights = planned.question.weights
+    return prior.OBSERVED_SHARE * hours * (weights.mean if weights else 1.0)
 
 
 def _from_release(earlier: Release, level: int) -> float | None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from passersby.model.bins import ONE_BIN, Bin, Derived
+from passersby.model.bins import Bin, Derived
 from passersby.model.period import DAY, HOUR, WEEK, Period, Span, day_of, day_start
 from passersby.model.question import FILTERS, GRAINS, WHOLE
 from passersby.model.schema import PAIR, PLACE
@@ -37,7 +37,8 @@ class Scope:
 
     The area is not in here: the SQL joins it as the table `area(cell)`, whose cells are at
     `resolution`. It may join the table `hours(hour)` too. Where it is `zoned`, zones stand in the place of
-    cells (`measures.zoned`), and `resolution` is that of their stand-ins.
+    cells (`measures.zoned`), and `resolution` is that of their stand-ins. `homes` is the span in which homes
+    are looked for where devices are weighted by them (`measures.weighted`): it holds `span`.
     """
 
     span: Span
@@ -46,6 +47,7 @@ class Scope:
     filters: tuple[tuple[str, tuple[str, ...]], ...]
     offset: int
     zoned: bool = False
+    homes: Span | None = None
 
     @property
     def spot(self) -> str:
@@ -105,8 +107,8 @@ class Scope:
 
     @property
     def several(self) -> bool:
-        """Whether the question touches more than one period."""
-        return len(self.span.periods(self.offset)) > 1
+        """Whether the question reads more than one period."""
+        return len((self.homes or self.span).periods(self.offset)) > 1
 
     @property
     def sharing(self) -> int:
@@ -236,6 +238,9 @@ class Measure:
         least_weeks: fewest whole weeks that a question must have. Where it is more than one, weeks are
             compared with each other, and no question may cut one.
         contributions_a_row: about how many rows of SQL a row of the table becomes, for memory only.
+        moves: whether a joint measure may move what it counts of a device from key to key. Otherwise no key
+            of the device ever holds more than it could with all of its periods, whichever is left out.
+        parts: what one counted unit of a measure without bins stands for (`measures.weighted`).
     """
 
     name: str
@@ -263,6 +268,8 @@ class Measure:
     whole_periods: bool = False
     least_weeks: int = 1
     contributions_a_row: int = 1
+    moves: bool = True
+    parts: float = 1.0
 
     @property
     def kind(self) -> Literal["additive", "levels", "pairs"]:
@@ -280,7 +287,7 @@ class Measure:
     @property
     def released_bins(self) -> tuple[Bin, ...]:
         """Its bins, or the one bin of a measure without any."""
-        return self.bins or ONE_BIN
+        return self.bins or (Bin("", factor=self.parts),)
 
     @property
     def factor(self) -> float:
@@ -302,7 +309,8 @@ class Measure:
 
         That is the level's bound, where a period's contributions depend on that period alone. Otherwise the
         device's vector a becomes b, both within the bound and without negative entries, so that
-        |a - b|^2 = |a|^2 + |b|^2 - 2ab <= 2 C2.
+        |a - b|^2 = |a|^2 + |b|^2 - 2ab <= 2 C2. Where nothing moves, each key of a and of b lies between 0
+        and that of one vector within the bound: |a - b|^2 <= C2.
 
         Where k periods share one key, a device that is there in all of them moves it by k times as much
         as in one. Noise is made for k C2, so that its loss is k times that of one period and not k^2 times:
@@ -312,12 +320,13 @@ class Measure:
         """
         bound = self.squared_bound(scope, resolution)
         if self.joint:
-            return bound * (2 if scope.several else 1)
+            return bound * (2 if scope.several and self.moves else 1)
         return bound * self.sharing(scope)
 
     def days(self, scope: Scope) -> tuple[int, ...]:
         """Return the local days whose files the measure reads."""
-        if not self.whole_periods:
+        if not self.whole_periods and scope.homes is None:
             return scope.span.days(scope.offset)
-        spans = (period.span(scope.offset) for period in scope.span.periods(scope.offset))
+        read = scope.homes or scope.span
+        spans = (period.span(scope.offset) for period in read.periods(scope.offset))
         return tuple(day for span in spans for day in span.days(scope.offset))

@@ -50,6 +50,13 @@ def parent(cells: Cells, resolution: int, *, of: int) -> Cells:
     return lowered - np.int64((of - resolution) << _RESOLUTION_SHIFT)
 
 
+def centre(cells: Cells, resolution: int, *, of: int) -> Cells:
+    """Return the descendant at `resolution` in the middle of each of `cells`, which are at `of`."""
+    digits = (1 << _DIGIT_BITS * (resolution - of)) - 1
+    in_place = digits << _DIGIT_BITS * (_MAX_RESOLUTION - resolution)
+    return cells - np.int64(in_place) + np.int64((resolution - of) << _RESOLUTION_SHIFT)
+
+
 def parent_sql(column: str, resolution: int, *, of: int = FINEST) -> str:
     """Return SQL for the ancestor at `resolution` of a cell at `of`: arithmetic that every engine has.
 

@@ -15,6 +15,7 @@ import rfc8785
 from passersby.model.cost import MicroRho
 from passersby.model.period import DAY, HOUR, WEEK, Period, Span
 from passersby.model.place import Area
+from passersby.model.weights import Weights
 from passersby.model.zones import Zones
 
 WHOLE = "whole"
@@ -37,7 +38,8 @@ class Question:
 
     `filters` holds (name, sorted values) pairs sorted by name. `revisions` holds the data revision that
     each of its periods is read from. With `zones`, `area` is all of them together and `resolution` that
-    of the cells that they are held in.
+    of the cells that they are held in. With `weights`, the periods of the span in which homes were found are
+    read and paid for: they hold those of `span`.
     """
 
     measure: str
@@ -52,6 +54,7 @@ class Question:
     revisions: tuple[int, ...]
     offset: int
     zones: Zones | None = None
+    weights: Weights | None = None
 
     @property
     def ground(self) -> Area | Zones:
@@ -61,13 +64,16 @@ class Question:
     @property
     def periods(self) -> tuple[Period, ...]:
         """Every period that the question reads and pays for, in order."""
-        return self.span.periods(self.offset)
+        read = self.weights.window if self.weights else self.span
+        return read.periods(self.offset)
 
     def canonical(self) -> dict[str, Any]:
         """Return the JSON object whose RFC 8785 form is hashed."""
         zones = {} if self.zones is None else {"zones": self.zones.canonical()}
+        weights = {} if self.weights is None else {"weights": self.weights.canonical()}
         return {
             **zones,
+            **weights,
             "measure": self.measure,
             "definition": self.definition,
             "from": self.span.start,

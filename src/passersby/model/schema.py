@@ -71,8 +71,12 @@ ZONE_PAIR = ("origin_zone", "destination_zone")
 NAMED = (ZONE, ZONE_PAIR)
 """Places whose columns hold names of zones, and not cells."""
 
+WEIGHTED = (pa.field("coverage", pa.float64()), pa.field("bias", pa.float64()))
+"""Last columns where devices are weighted by their homes: of those who live in the row's cell or zone, the
+devices for each person, and the relative bias of their weight; null where nobody lives."""
 
-def rows_of(place: tuple[str, ...], *, binned: bool) -> pa.Schema:
+
+def rows_of(place: tuple[str, ...], *, binned: bool, weighted: bool = False) -> pa.Schema:
     """Return the schema of a release's rows; `bin` has a bin's label.
 
     `place` is one of `PLACE`, `PAIR`, `ZONE` and `ZONE_PAIR`. `flag` is "", "low_precision", "suppressed" or
@@ -91,6 +95,7 @@ def rows_of(place: tuple[str, ...], *, binned: bool) -> pa.Schema:
             pa.field("high", pa.float64()),
             pa.field("count", pa.int64()),
             pa.field("flag", pa.string(), nullable=False),
+            *(WEIGHTED if weighted else ()),
         ]
     )
 
@@ -103,7 +108,8 @@ def place_of(rows: pa.Table) -> tuple[str, ...]:
 ROWS = rows_of(PLACE, binned=False)
 """Rows of a release of one number for each cell and bucket of time."""
 
-ROW_SCHEMAS = tuple(
-    rows_of(place, binned=binned) for place in (PLACE, PAIR, *NAMED) for binned in (False, True)
+ROW_SCHEMAS = (
+    *(rows_of(place, binned=binned) for place in (PLACE, PAIR, *NAMED) for binned in (False, True)),
+    *(rows_of(place, binned=False, weighted=True) for place in (PLACE, ZONE)),
 )
 """Every schema that rows of a release may have."""

@@ -106,6 +106,22 @@ GATE: dict[str, tuple[str, str]] = {
         "The area cannot be given at this resolution.",
         "It must hold one whole cell of `--resolution` at least, and 2,000,000 at most; ask for another.",
     ),
+    "not-weighted": (
+        "This measure cannot be weighted by home zones.",
+        "Presence, stay-presence, visitors, outflows and inflows can be; ask others without `--weights`.",
+    ),
+    "bad-weight-cap": (
+        "The weights have no cap, or none from 1 to 10,000 people for a device.",
+        "Say with `--weight-cap` how many people a device may stand for at most.",
+    ),
+    "bad-residents": (
+        "There is no release of residents that these weights can be made from.",
+        "`--residents` names one over all days of the question, of the table's zones or in cells not finer.",
+    ),
+    "bad-census": (
+        "The census table has cells or zones that the release of residents does not cover.",
+        "Leave them out, or ask `residents` for an area or zones that hold them.",
+    ),
     "question-too-large": (
         "The question has more cells or zones and buckets of time than can be answered at once.",
         "Ask for a coarser grain, a shorter period, a smaller area or fewer zones.",

@@ -65,6 +65,25 @@ FIELDS: Mapping[str, Any] = {
 }
 """Required fields and their types; a nested mapping is a nested object."""
 
+WEIGHTED: Mapping[str, Any] = {
+    "weights": {
+        "census_sha256": str,
+        "residents": str,
+        "cap": int,
+        "largest": int,
+        "mean": float,
+        "strata": int,
+        "cells_capped": float,
+        "people_left_out": float,
+        "coverage": float,
+        "bias": float,
+        "error": float,
+        "how": str,
+        "warning": str,
+    }
+}
+"""The field that an answer has beside them where devices are weighted by their homes."""
+
 UNIT_TEXT = (
     "one device over one period (an ISO week): all that the device does in the week, or its absence. "
     "The unit is the pseudonym: a person with two phones counts twice"
@@ -80,9 +99,28 @@ VIEWS = {
     "row's interval is wider than its estimate; coarse: the cell stands for all its children in the area",
 }
 
+NOT_ADJUSTED = (
+    "Counts are devices of the suppliers' panels, not people, and are not adjusted to a population."
+)
+
+WEIGHTS_HOW = (
+    "A device counts for the people of its home stratum over the devices that the named release counts "
+    "there, at most for the cap, in whole thousandths of the largest weight. Cells that the release does not "
+    "count to within a tenth are joined into one stratum; in cells that it suppresses, and without a home, a "
+    "device weighs nothing. Intervals hold the error of the weights: the largest relative standard error of "
+    "a stratum, as if all of a row's people lived there (delta method; an upper limit). The noise of the "
+    "mechanisms above is in thousandths of the largest weight."
+)
+
+WEIGHTS_WARNING = (
+    "A panel is no sample: those of a stratum with an observed device may move unlike those without, and no "
+    "weight mends that. Who has two devices counts twice. Estimated are residents of the census table; "
+    "nobody else is in it."
+)
+
 LIMITS = (
     "Suppression is a mark of quality: other answers may recover a suppressed value, with its noise.",
-    "Counts are devices of the suppliers' panels, not people, and are not adjusted to a population.",
+    NOT_ADJUSTED,
     "A cell's children belong to it by index; their outlines may cross its border.",
     "Epsilons of other units (a row, a day, a person) cannot be compared with this one.",
     "Who holds the raw files is bound by access control and retention, not by differential privacy.",
@@ -116,6 +154,7 @@ class Facts:
         sharing: most periods that are counted together in one number.
         filters: the question's filters, in words; empty for none.
         sampler: name of what drew the noise.
+        weights: numbers of the field `weights`, where devices are weighted by their homes.
         shown_mass: share of the released total that lies in shown rows, from noisy values.
         suppliers: kinds of data sources.
     """
@@ -139,6 +178,7 @@ class Facts:
     border: str
     sampler: str
     shown_mass: float
+    weights: Mapping[str, Any] | None = None
     filters: str = ""
     sharing: int = 1
     suppliers: str = field(default="location pings of mobile apps, delivered under contract")
@@ -177,6 +217,9 @@ def build(facts: Facts) -> Label:
         "views": dict(VIEWS),
         "limits": [*LIMITS, *([facts.border] if facts.border else [])],
     }
+    if facts.weights is not None:
+        label["limits"][LIMITS.index(NOT_ADJUSTED)] = WEIGHTS_WARNING
+        label["weights"] = {**facts.weights, "how": WEIGHTS_HOW, "warning": WEIGHTS_WARNING}
     validate(label)
     return label
 
@@ -187,7 +230,8 @@ def validate(label: Mapping[str, Any]) -> None:
     Raises:
         BadRecord: it has not; the message names the fields.
     """
-    wrong = sorted(_wrong(label, FIELDS, ""))
+    wanted = {**FIELDS, **WEIGHTED} if "weights" in label else FIELDS
+    wrong = sorted(_wrong(label, wanted, ""))
     if wrong:
         raise BadRecord(
             f"The label is not complete: {', '.join(wrong)}.",
@@ -320,7 +364,13 @@ def _bound(facts: Facts) -> str:
     """Say what a device is held to, at the asked resolution and at coarser ones, and what that cuts."""
     asked = facts.plan.levels[-1].squared_bound
     bound = f"a device's squared contribution in a period is at most {asked}"
-    if facts.joint:
+    if facts.weights is not None:
+        bound = (
+            f"a device's squared contribution over all periods is at most {asked // (1 + facts.joint)}, in "
+            "thousandths of the largest weight"
+        )
+        bound += f"; one period can change the counts by {asked} at most, squared" if facts.joint else ""
+    elif facts.joint:
         bound = (
             f"a device's squared contribution over all periods is at most {asked // 2}; what it does in "
             f"one period can move it elsewhere, which changes the counts by {asked} at most, squared"
@@ -336,7 +386,8 @@ def _bound(facts: Facts) -> str:
         parts = (f"{each.squared_bound} at {level_name(each.resolution)}" for each in reversed(others))
         bound = f"{bound}; noise of other levels is made for {', '.join(parts)}"
     if not facts.clips:
-        return f"{bound}, which no device can exceed: nothing is clipped"
+        capped = "; weights are capped (`weights`)" if facts.weights is not None else ""
+        return f"{bound}, which no device can exceed: nothing is clipped{capped}"
     lost = facts.plan.lost
     said = f"intervals reach higher for up to {lost:.0%} lost" if lost else "intervals do not allow for it"
     return f"{bound}; {facts.clips}, so that estimates are biased low; {said}"

@@ -2,7 +2,8 @@
 
 Noise in different keys is independent, so variances add up. A released interval is the estimate plus
 and minus 1.96 standard deviations, cut at zero from below: the upper half gives the deviation back, and what
-it allows for a bound that clips.
+it allows for a bound that clips. Where devices are weighted, rows share the error of their weights:
+deviations add up, as an upper limit.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from passersby.model.release import COARSE, SUPPRESSED
-from passersby.model.schema import PAIR, PLACE
+from passersby.model.schema import PAIR, PLACE, WEIGHTED
 
 Floats = npt.NDArray[np.float64]
 Z95 = 1.959963984540054
@@ -113,9 +114,11 @@ def _pool(rows: pa.Table, key: npt.NDArray[np.int64], group: npt.NDArray[np.int6
     flags = np.array(rows["flag"].to_pylist(), dtype=object)
     coarse = np.zeros(size, dtype=bool)
     coarse[group[flags == COARSE]] = True
+    shared = WEIGHTED[0].name in rows.schema.names
+    total = np.bincount(group, weights=deviation if shared else deviation**2, minlength=size)
     return Pooled(
         key=key,
         mean=np.bincount(group, weights=estimate, minlength=size) / max(1, count),
-        half=Z95 * np.sqrt(np.bincount(group, weights=deviation**2, minlength=size)) / max(1, count),
+        half=Z95 * (total if shared else np.sqrt(total)) / max(1, count),
         coarse=coarse,
     )

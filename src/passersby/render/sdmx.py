@@ -22,7 +22,7 @@ from passersby.model.cells import to_text
 from passersby.model.period import DAY, HOUR, Period, Span, day_name, day_of, instant_text
 from passersby.model.question import GRAINS, WHOLE
 from passersby.model.release import COARSE, LOW_PRECISION, SUPPRESSED
-from passersby.model.schema import NAMED, PAIR, PLACE, ZONE, ZONE_PAIR, place_of
+from passersby.model.schema import NAMED, PAIR, PLACE, WEIGHTED, ZONE, ZONE_PAIR, place_of
 
 ENDING = ".sdmx.csv"
 
@@ -136,6 +136,8 @@ _ALL = (
     _Component("CONF_LOWER", "Lower bound of the 95% interval", "measure", text="Double"),
     _Component("CONF_UPPER", "Upper bound of the 95% interval", "measure", text="Double"),
     _Component("COUNT", "Consistent non-negative count", "measure", text="Long"),
+    _Component("COVERAGE", "Devices seen for each person who lives there", "attribute", text="Double"),
+    _Component("BIAS", "Relative bias of the weights of who lives there", "attribute", text="Double"),
     _Component("UNIT_MEASURE", "Unit of measure", "attribute"),
     _Component("OBS_STATUS", "Observation status", "attribute", "CL_OBS_STATUS"),
     _Component("CONF_STATUS", "Confidentiality status", "attribute", "CL_CONF_STATUS"),
@@ -175,7 +177,7 @@ def structure(rows: pa.Table, prepared: int) -> str:
             "attributes": [
                 {
                     **_described(part),
-                    "usage": "optional" if part.id == "FLAG" else "mandatory",
+                    "usage": "optional" if part.id in {"FLAG", "COVERAGE", "BIAS"} else "mandatory",
                     "attributeRelationship": {"dataflow": {}} if part.dataset else {"observation": {}},
                 }
                 for part in parts
@@ -234,12 +236,18 @@ def _components(rows: pa.Table) -> list[_Component]:
     """Return the columns of a release after the first three, in the order of SDMX-CSV."""
     absent = {"COUNTERPART_AREA"} if place_of(rows) not in {PAIR, ZONE_PAIR} else set()
     absent |= {"BIN"} if "bin" not in rows.schema.names else set()
+    absent |= set() if _weighted(rows) else {"COVERAGE", "BIAS"}
     return [part for part in _ALL if part.id not in absent]
 
 
 def _structure_id(rows: pa.Table) -> str:
     place = {PAIR: "PAIRS", ZONE: "ZONES", ZONE_PAIR: "ZONE_PAIRS", PLACE: "CELLS"}[place_of(rows)]
+    place += "_WEIGHTED" if _weighted(rows) else ""
     return f"{place}_BINS" if "bin" in rows.schema.names else place
+
+
+def _weighted(rows: pa.Table) -> bool:
+    return WEIGHTED[0].name in rows.schema.names
 
 
 def _lines(rows: pa.Table, about: About) -> Iterator[list[Any]]:
@@ -250,6 +258,7 @@ def _lines(rows: pa.Table, about: About) -> Iterator[list[Any]]:
     first += [FREQUENCIES[about.every], about.measure]
     last = [about.release, instant_text(0, about.offset)[-6:]]
     names = place_of(rows)
+    numbers = ["estimate", "low", "high", "count", *(f.name for f in WEIGHTED if _weighted(rows))]
     for row in rows.to_pylist():
         start, flag = row["start"], row["flag"]
         yield [
@@ -257,7 +266,7 @@ def _lines(rows: pa.Table, about: About) -> Iterator[list[Any]]:
             *(area(row[name]) for name in names),
             *([row["bin"]] if "bin" in row else []),
             period(start),
-            *("" if row[name] is None else row[name] for name in ("estimate", "low", "high", "count")),
+            *("" if row[name] is None else row[name] for name in numbers),
             about.unit,
             _status(row, final=revision(start) >= about.final),
             "F",

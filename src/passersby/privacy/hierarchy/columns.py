@@ -23,11 +23,13 @@ class Columns:
         starts: sorted first instants of the buckets, epoch s.
         bins: of each bucket, at least one.
         derived: ratios and quantiles of the bins, released as rows after them.
+        spread: relative standard error that all values share, beside the noise: that of weights.
     """
 
     starts: Instants
     bins: Sequence[Bin] = ONE_BIN
     derived: Sequence[Derived] = ()
+    spread: float = 0.0
 
     def __len__(self) -> int:
         return len(self.starts) * len(self.bins)
@@ -35,7 +37,7 @@ class Columns:
     @property
     def binned(self) -> bool:
         """Whether rows name a bin."""
-        return tuple(self.bins) != ONE_BIN
+        return any(each.label for each in self.bins)
 
     @property
     def labels(self) -> list[str]:

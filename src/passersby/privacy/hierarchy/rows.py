@@ -6,6 +6,8 @@ that is shown, and least squares is linear in it. Where a bound clips, the upper
 may have cut. `estimate` may be negative. `low` and `high` are released as max(0, .): counts are not negative
 by definition, so that this lowers no interval's coverage.
 
+Where devices are weighted, the error of their weights is added: one relative error that all values share.
+
 Suppression is decided per node, pooled over the question's buckets and counted bins: where the pooled
 estimate is below the minimum, or narrower than its own 95% interval (3.92 standard errors), all of the
 node's rows lose their values. Decided row by row it would favour rows with lucky noise, and intervals of
@@ -113,7 +115,7 @@ def _values(estimates: Floats, error: Floats, columns: Columns, lost: float) -> 
     """
     cube = (len(estimates), len(columns.starts), len(columns.bins))
     scaled = (estimates * columns.factors).reshape(cube)
-    reach = (Z95 * error[:, None] * columns.factors).reshape(cube)
+    reach = Z95 * np.hypot((error[:, None] * columns.factors).reshape(cube), columns.spread * scaled)
     own = Interval(scaled, scaled - reach, (scaled + reach) / (1 - lost))
     more = [derive(what, scaled, error, columns.bins) for what in columns.derived]
     return Interval(
@@ -157,6 +159,8 @@ def _reaches() -> tuple[Floats, Floats]:
 def _counts(counts: Whole, columns: Columns) -> tuple[Whole, npt.NDArray[np.bool_]]:
     """Return the consistent view by row, and which rows have none: sums in parts, and what is derived."""
     cube = counts.reshape(len(counts), len(columns.starts), len(columns.bins))
+    if not columns.binned:  # weighted, perhaps: whole people
+        return np.rint(cube * columns.factors[0]).astype(np.int64).reshape(-1), np.zeros(cube.size, np.bool_)
     whole = np.pad(cube, ((0, 0), (0, 0), (0, len(columns.derived))))
     uncounted = [each.factor != 1 for each in columns.bins] + [True] * len(columns.derived)
     return whole.reshape(-1), np.tile(uncounted, len(counts) * len(columns.starts))
@@ -166,6 +170,6 @@ def hidden(estimates: Floats, error: Floats, columns: Columns, minimum: float) -
     """Tell which nodes are suppressed, from counted columns pooled (independent noise), in their unit."""
     weights = columns.factors * columns.counted
     pooled = estimates @ weights
-    pooled_error = error * np.linalg.norm(weights)
+    pooled_error = np.hypot(error * np.linalg.norm(weights), columns.spread * pooled)
     found: npt.NDArray[np.bool_] = (pooled < minimum) | (pooled < 2 * Z95 * pooled_error)
     return found
