@@ -199,6 +199,7 @@ def test_a_generated_country_gives_the_counts_of_its_truth(deployed: Any, tmp_pa
         assert ("consent-later" in wanted) == (supplier in world.consent)
 
 
+@pytest.mark.slow
 def test_a_generated_country_with_its_sensitive_places(deployed: Any, tmp_path: Path) -> None:
     world = generate(
         tmp_path / "world", seed=6, devices=400, days=1, pings_per_device_day=60.0, suppliers=("veraset",)

@@ -47,6 +47,7 @@ def test_four_phones(deployed: Any, real_data: Path) -> None:
     assert deployed.pings()["device"].n_unique() == frame["user"].nunique()
 
 
+@pytest.mark.slow
 def test_one_bus(deployed: Any, real_data: Path) -> None:
     path = real_data / "liverpool_bus" / "route14_outbound.csv"
     with path.open(newline="") as file:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from passersby.measures.catalogue import CATALOGUE
 from passersby.measures.reference import _measure, markdown
 from passersby.model.bins import Bin
 
+page = functools.cache(markdown)
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "measures.md"
 
 
@@ -18,7 +20,7 @@ def test_the_page_is_what_the_catalogue_says() -> None:
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_the_page_has_each_measure_with_its_bound(name: str) -> None:
-    measure, text = CATALOGUE[name], markdown()
+    measure, text = CATALOGUE[name], page()
     assert f"### `{name}`\n\n{measure.definition}" in text
     assert f"[{name}](#{name})" in text
     for every in measure.grains:
@@ -26,14 +28,14 @@ def test_the_page_has_each_measure_with_its_bound(name: str) -> None:
 
 
 def test_the_bounds_of_a_week_are_those_of_the_mechanism() -> None:
-    text = markdown()
+    text = page()
     assert "| hour | 168 | 168 | 20 |" in text
     assert "| week | 1 | 28,224 | 20 |" in text
     assert "| day | 7 | 168 | 140 |" in text
 
 
 def _entry(name: str) -> str:
-    _, _, rest = markdown().partition(f"### `{name}`")
+    _, _, rest = page().partition(f"### `{name}`")
     return rest.partition("\n### ")[0].partition("\n## ")[0]
 
 

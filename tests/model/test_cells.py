@@ -37,6 +37,15 @@ def test_children_and_compact_are_inverse() -> None:
     assert cells.compact(fine[1:]).tolist() != root.tolist()
 
 
+def test_children_of_cells_of_any_resolution_are_those_of_the_library() -> None:
+    pentagons = [int(c) for c in h3i.get_pentagons(3)]
+    roots = [*pentagons, *(int(c) for r in (2, 4, 6) for c in h3i.grid_disk(h3i.latlng_to_cell(47, 8, r), 1))]
+    expected = {int(c) for root in roots for c in h3i.cell_to_children(root, 6)}
+    assert cells.children(np.array(roots, dtype=np.int64), 6).tolist() == sorted(expected)
+    with pytest.raises(ValueError, match="coarser"):
+        cells.children(np.array(roots, dtype=np.int64), 5)
+
+
 def test_a_pentagon_has_six_children() -> None:
     assert len(cells.children(np.array([h3i.get_pentagons(4)[0]], dtype=np.int64), 5)) == 6
 

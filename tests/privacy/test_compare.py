@@ -88,6 +88,7 @@ def test_intervals_cover(buckets: int) -> None:
     assert found.total.low[0] < other.sum() / one.sum() < found.total.high[0]
 
 
+@pytest.mark.slow
 def test_a_large_part_of_the_total_is_covered_too() -> None:
     """A share of 40% and its total have much of their noise in common."""
     rng = np.random.default_rng(6)

@@ -50,6 +50,7 @@ def steps(monkeypatch: pytest.MonkeyPatch, kill_at: int) -> list[str]:
     return done
 
 
+@pytest.mark.slow
 def test_a_publish_killed_at_any_step_is_repaired_by_the_next(log: Any, tmp_path: Path) -> None:
     log.grown(250)
     start = tmp_path / "start"
@@ -76,6 +77,7 @@ def test_a_publish_killed_at_any_step_is_repaired_by_the_next(log: Any, tmp_path
     assert sizes == {250, 260}
 
 
+@pytest.mark.slow
 def test_a_first_publish_killed_at_any_step_is_repaired_by_the_next(log: Any) -> None:
     log.add(257)
     for kill_at in range(1, 200):

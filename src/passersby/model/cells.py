@@ -8,6 +8,7 @@ BIGINT. Containment is *logical*: a child belongs to its parent by index, its ou
 from __future__ import annotations
 
 import h3.api.numpy_int as h3i
+import h3ronpy
 import h3ronpy.vector
 import numpy as np
 import numpy.typing as npt
@@ -97,9 +98,16 @@ def from_text(name: str) -> int:
 
 
 def children(cells: Cells, resolution: int) -> Cells:
-    """Return the sorted descendants at `resolution` of all `cells` (of any coarser resolution)."""
-    parts = [np.asarray(h3i.cell_to_children(int(c), resolution), dtype=np.int64) for c in cells]
-    return np.unique(np.concatenate(parts)) if parts else np.empty(0, dtype=np.int64)
+    """Return the sorted descendants at `resolution` of all `cells` (of any coarser resolution).
+
+    Raises:
+        ValueError: a cell is finer than `resolution`.
+    """
+    if np.any(resolution_of(cells) > resolution):
+        msg = f"a cell has no descendants at the coarser resolution {resolution}"
+        raise ValueError(msg)
+    found = h3ronpy.change_resolution(cells.astype(np.uint64), resolution)
+    return np.unique(np.asarray(found).view(np.int64))
 
 
 def compact(cells: Cells) -> Cells:
