@@ -58,6 +58,10 @@ class Config:
     """Unit-level derived rows are deleted this long after their sources' delivery."""
     sensitive_buffer_m: int = 100
     """Least distance that pings keep from a sensitive place; a ping's own accuracy is added."""
+    witnesses: tuple[str, ...] = ()
+    """Outside witnesses of the log, each as "VERIFIERKEY URL"; each change is an entry of the log."""
+    witness_quorum: int = 0
+    """How many of the witnesses must sign; without a quorum no court's order is fulfilled, demos excepted."""
 
     def __post_init__(self) -> None:
         parse_offset(self.utc_offset)
@@ -76,6 +80,7 @@ class Config:
             ("raw_days", 1, 365),
             ("derived_days", 1, 730),
             ("sensitive_buffer_m", 25, 2000),
+            ("witness_quorum", 0, len(self.witnesses)),
         )
         for name, low, high in bounds:
             if not low <= getattr(self, name) <= high:
@@ -122,7 +127,14 @@ def from_values(values: dict[str, Any]) -> Config:
             msg = f"{FILE}: there is no setting `{name}`."
             raise BadRecord(msg, f"Known settings: {', '.join(known)}.")
         number = known[name] is float and type(value) is int
-        if type(value) is not known[name] and not number:
-            msg = f"{FILE}: `{name}` must be a {known[name].__name__}."
+        texts = known[name] is tuple and _are_texts(value)
+        if type(value) is not known[name] and not number and not texts:
+            kind = "list of texts" if known[name] is tuple else known[name].__name__
+            msg = f"{FILE}: `{name}` must be a {kind}."
             raise BadRecord(msg, "Correct the file and run the command again.")
-    return Config(**values)
+    lists = {name: tuple(value) for name, value in values.items() if known[name] is tuple}
+    return Config(**{**values, **lists})
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)

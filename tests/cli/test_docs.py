@@ -10,17 +10,19 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
 import pytest
 import typer
 
 import forms
+import loopback
 from passersby.cli import main
 from passersby.cli.reference import _flat
 from passersby.gate import gate
 from passersby.privacy.label import FIELDS
+from passersby.witness import folder as witness_folder
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -181,16 +183,58 @@ def test_ask_a_question_runs(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_verify_the_log_runs(folder: Path) -> None:
-    shutil.copytree(folder / "d" / "log", folder / "log")
-    shutil.copy(folder / "log" / "checkpoint", folder / "checkpoint-of-last-month")
+def test_the_pages_about_the_log_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A witness is run, the log is published with its signature, and an outsider checks it."""
+    monkeypatch.setenv("PASSERSBY_DEPLOYMENT", str(folder / "d"))
+    monkeypatch.setenv("PASSERSBY_KEY", str(folder / "d" / "people" / "custodian.key"))
     vkey = (folder / "d" / "log.vkey").read_text().strip()
+    with ExitStack() as stack:
+        witness = _follow_run_a_witness(folder, vkey, stack)
+        _follow_publish_the_log(folder, witness)
+    shutil.copytree(folder / "d" / "public-log", folder / "log")
+    shutil.copy(folder / "log" / "checkpoint", folder / "checkpoint-of-last-month")
+    shutil.copy(folder / "d" / "shown.json", folder)
+    shutil.move(folder / "d", folder / "nothing of the deployment is needed")
+    monkeypatch.setenv("PASSERSBY_DEPLOYMENT", "")
+    with loopback.static(folder / "log") as url:
+
+        def real(line: str) -> str:
+            line = re.sub(r'--vkey ("[^"]*"|KEY)', f"--vkey {shlex.quote(vkey)}", line)
+            line = line.replace("--witness W2 ", "").replace("W1", shlex.quote(witness.partition(" ")[0]))
+            return line.replace("https://log.example.org/", url)
+
+        assert Reader(folder).follow(DOCS / "how-to" / "verify-the-log.md", real) == 6
+
+
+def _follow_run_a_witness(folder: Path, vkey: str, stack: ExitStack) -> str:
+    """Follow the page; return the running witness as passersby.toml names it."""
+    named: list[str] = []
 
     def real(line: str) -> str:
-        return re.sub(r'--vkey ("[^"]*"|KEY)', f"--vkey {shlex.quote(vkey)}", line)
+        if line.startswith("passersby witness serve"):  # it would run until it is interrupted
+            settings = folder / "w" / "witness.toml"
+            settings.write_text(settings.read_text().replace("logs = [", f'logs = [\n  "{vkey}",'))
+            witness = witness_folder.load(folder / "w")
+            named.append(f"{witness.vkey.encode()} {stack.enter_context(loopback.serving(witness))}")
+            return ""
+        return line
 
-    shutil.move(folder / "d", folder / "nothing of the deployment is needed")
-    assert Reader(folder).follow(DOCS / "how-to" / "verify-the-log.md", real) == 2
+    assert Reader(folder).follow(DOCS / "how-to" / "run-a-witness.md", real) == 2
+    return named[0]
+
+
+def _follow_publish_the_log(folder: Path, witness: str) -> None:
+    with (folder / "d" / "passersby.toml").open("a") as settings:
+        settings.write(f'\nwitnesses = ["{witness}"]\nwitness_quorum = 1\n')
+    with redirect_stdout(io.StringIO()) as printed:
+        assert main.call(["log", "show", "--kind", "delivery.stored", "--last", "1", "--json"]) == 0
+    stored = json.loads(printed.getvalue())[0]["index"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder / "d")
+        page = DOCS / "how-to" / "publish-the-log.md"
+        assert Reader(folder).follow(page, lambda line: line.replace(" 24 ", f" {stored} ")) == 3
+        export = "passersby log export public-log"  # once more, now with the witness's signature
+        Reader(folder)._run(export)
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ ONE = micro_rho_for(1.0, 1e-7)
 @pytest.fixture
 def facts(area: Area) -> Facts:
     return Facts(
+        witnesses="No outside witness signs the log.",
         name="Presence in London, 2026-W20",
         curators=("Example Data Trust",),
         purpose="planning of night buses",

@@ -15,8 +15,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
 from passersby.errors import OperationError
+from passersby.store.all_tables import Base
 from passersby.store.database import Database, _alembic_config
-from passersby.store.tables import Base
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from passersby.store.all_tables import Base
 from passersby.store.database import Database
-from passersby.store.tables import Base
 from passersby.trustlog.entries import append
 from passersby.trustlog.publish import Publisher
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from passersby.errors import IntegrityError, UsageError
 from passersby.trustlog.checkpoint import Checkpoint, VerifierKey, load, sign, unverified, verified
+from passersby.trustlog.sources import Disk
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x02" * 32)
 HEAD = Checkpoint("example.org/log", 7, b"\x05" * 32)
@@ -161,4 +162,4 @@ def test_a_log_needs_a_proper_name(name: str) -> None:
 
 
 def test_nothing_published_is_none(tmp_path: Path) -> None:
-    assert load(tmp_path) is None
+    assert load(Disk(tmp_path)) is None

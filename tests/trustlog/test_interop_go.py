@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import insert
 
+import loopback
 from passersby.store.tables import LogEntry, LogState
 from passersby.trustlog.checkpoint import Checkpoint, VerifierKey, sign
+from passersby.trustlog.cosigning import Cosigning, Outside
+from passersby.trustlog.export import export
 from passersby.trustlog.hashing import grow, leaf_hash
+from passersby.trustlog.heads import Quorum
+from passersby.trustlog.publish import Publisher
 from passersby.trustlog.verify import prove
+from passersby.trustlog.web import Site
+from trustlog.witnessed import KEYS, LOG_KEY, NAMES, ORIGIN, cosign_published, make_witness
 
 SOURCE = Path(__file__).parent / "verify.go"
 GOPATH = Path("/usr/share/gocode")
@@ -137,3 +145,50 @@ def test_go_rejects_a_forked_history(go: Any, published: Any, fork: Any) -> None
 def test_go_rejects_another_key(go: Any, published: Any) -> None:
     stranger = VerifierKey.of("example.org/passersby", Ed25519PrivateKey.from_private_bytes(b"\x08" * 32))
     assert go(published.folder, stranger.encode()).returncode == 1
+
+
+def witnesses(*keys: VerifierKey) -> list[str]:
+    return [argument for key in keys for argument in ("-witness", key.encode())]
+
+
+def test_go_counts_the_witnesses(go: Any, published: Any) -> None:
+    cosign_published(published, *NAMES)
+    done = go(*witnesses(*KEYS), "-quorum", 2, published.folder, published.vkey)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "witnesses 2"), done.stdout
+
+
+def test_go_reads_what_our_witness_signed_over_http(go: Any, log: Any, tmp_path: Path) -> None:
+    log.add(300)
+    with loopback.serving(make_witness(tmp_path, NAMES[0])) as url:
+        quorum = Quorum(KEYS[:1], 1)
+        publisher = Publisher(log.folder, ORIGIN, LOG_KEY, quorum=quorum)
+        cosigning = Cosigning(log.database, publisher, [Outside(KEYS[0], Site(url))], demo=False)
+        cosigning.require_quorum(299, now=int(time.time()))
+    done = go(*witnesses(KEYS[0]), "-quorum", 1, log.folder, log.vkey)
+    assert done.returncode == 0, done.stdout
+
+
+def test_go_rejects_a_dropped_witness(go: Any, published: Any) -> None:
+    cosign_published(published, *NAMES)
+    path = published.folder / "checkpoint"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    done = go(*witnesses(*KEYS), "-quorum", 2, published.folder, published.vkey)
+    assert (done.returncode, "1 witnesses signed, 2 are needed" in done.stdout) == (1, True)
+
+
+def test_go_rejects_a_cosignature_of_another_checkpoint(go: Any, published: Any, fork: Any) -> None:
+    cosign_published(published, *NAMES)
+    note, stolen = (folder / "checkpoint" for folder in (fork.folder, published.folder))
+    whole = note.read_bytes()
+    note.write_bytes(whole + b"".join(stolen.read_bytes().splitlines(keepends=True)[-2:]))
+    done = go(*witnesses(*KEYS), "-quorum", 2, fork.folder, fork.vkey)
+    note.write_bytes(whole)
+    assert done.returncode == 1
+    assert "invalid signature" in done.stdout
+
+
+def test_go_replays_an_exported_copy(go: Any, published: Any, tmp_path: Path) -> None:
+    cosign_published(published, *NAMES)
+    export(published.folder, tmp_path / "out", published.vkey)
+    done = go(*witnesses(*KEYS), "-quorum", 2, tmp_path / "out", published.vkey)
+    assert (done.returncode, done.stdout.splitlines()) == (0, ["witnesses 2", "entries 600", "tiles 4"])

@@ -21,7 +21,7 @@ from sqlalchemy import update
 from passersby.errors import Busy, DiskFull, IntegrityError, OperationError, UsageError
 from passersby.store.database import Database
 from passersby.store.tables import LogEntry
-from passersby.trustlog import entries, publish
+from passersby.trustlog import entries, writing
 from passersby.trustlog.hashing import leaf_hash
 from passersby.trustlog.publish import Publisher, check_not_behind
 from passersby.trustlog.verify import verify_database, verify_folder
@@ -246,8 +246,8 @@ def test_a_folder_that_cannot_be_made_is_said(log: Any) -> None:
 def test_publishers_wait_for_each_other(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     log.grown(10)
     log.add(1)
-    monkeypatch.setattr(publish, "_WAIT_S", 0)
-    with publish._alone(log.folder), pytest.raises(Busy):
+    monkeypatch.setattr(writing, "_WAIT_S", 0)
+    with writing.alone(log.folder), pytest.raises(Busy):
         log.publish()
     log.publish()
     assert verify_folder(log.folder, log.vkey).size == 11

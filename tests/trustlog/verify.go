@@ -1,14 +1,18 @@
 // Replays a published log with Go's own implementation of the formats (golang.org/x/mod/sumdb).
 //
-//	verify FOLDER VKEY [OLDER_CHECKPOINT [PROOF]]
+//	verify [-witness VKEY]... [-quorum N] FOLDER VKEY [OLDER_CHECKPOINT [PROOF]]
 //
-// It checks the checkpoint's signature, hashes every entry of every bundle, compares every tile of every level
-// with those hashes, proves consistency with an older checkpoint, and checks a proof of one entry.
+// It checks the checkpoint's signature and the cosignatures of witnesses, hashes every entry of every bundle,
+// compares every tile of every level with those hashes, proves consistency with an older checkpoint, and
+// checks a proof of one entry.
 package main
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"encoding/base64"
 	"encoding/binary"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -54,6 +58,51 @@ func ensure(ok bool, format string, values ...any) {
 	if !ok {
 		check(fmt.Errorf(format, values...))
 	}
+}
+
+// witness verifies the cosignatures of one key (C2SP tlog-cosignature, Ed25519).
+type witness struct {
+	name string
+	id   uint32
+	key  ed25519.PublicKey
+}
+
+func (w witness) Name() string    { return w.name }
+func (w witness) KeyHash() uint32 { return w.id }
+func (w witness) Verify(text, signature []byte) bool {
+	if len(signature) != 8+ed25519.SignatureSize {
+		return false
+	}
+	signed := fmt.Sprintf("cosignature/v1\ntime %d\n%s", binary.BigEndian.Uint64(signature), text)
+	return ed25519.Verify(w.key, []byte(signed), signature[8:])
+}
+
+type witnesses []note.Verifier
+
+func (ws *witnesses) String() string { return "" }
+func (ws *witnesses) Set(vkey string) error {
+	parts := strings.SplitN(vkey, "+", 3)
+	if len(parts) != 3 {
+		return fmt.Errorf("not a verifier key")
+	}
+	id, err := strconv.ParseUint(parts[1], 16, 32)
+	if err != nil {
+		return err
+	}
+	key, err := base64.StdEncoding.DecodeString(parts[2])
+	if err != nil || len(key) != 1+ed25519.PublicKeySize || key[0] != 4 {
+		return fmt.Errorf("not a witness's verifier key")
+	}
+	*ws = append(*ws, witness{parts[0], uint32(id), key[1:]})
+	return nil
+}
+
+// cosigned checks that enough of the witnesses signed.
+func cosigned(raw []byte, verifier note.Verifier, outside witnesses, quorum int) {
+	opened, err := note.Open(raw, note.VerifierList(append(witnesses{verifier}, outside...)...))
+	check(err)
+	ensure(len(opened.Sigs)-1 >= quorum, "%d witnesses signed, %d are needed", len(opened.Sigs)-1, quorum)
+	fmt.Println("witnesses", len(opened.Sigs)-1)
 }
 
 // tree parses the three lines of a checkpoint that this key signed.
@@ -149,21 +198,29 @@ func proof(raw []byte, verifier note.Verifier, stored []tlog.Hash) {
 }
 
 func main() {
-	ensure(len(os.Args) > 2, "usage: verify FOLDER VKEY [OLDER_CHECKPOINT [PROOF]]")
-	f := folder(os.Args[1])
-	verifier, err := note.NewVerifier(os.Args[2])
+	var outside witnesses
+	flag.Var(&outside, "witness", "verifier key of a witness")
+	quorum := flag.Int("quorum", 0, "witnesses that must have signed")
+	flag.Parse()
+	arguments := flag.Args()
+	ensure(len(arguments) > 1, "usage: verify [-witness VKEY]... [-quorum N] FOLDER VKEY [OLDER [PROOF]]")
+	f := folder(arguments[0])
+	verifier, err := note.NewVerifier(arguments[1])
 	check(err)
 	raw, err := f.read("checkpoint")
 	check(err)
 	head := tree(raw, verifier)
+	if len(outside) > 0 {
+		cosigned(raw, verifier, outside, *quorum)
+	}
 	stored := replay(f, head.N)
 	root, err := tlog.TreeHash(head.N, reader(stored))
 	check(err)
 	ensure(root == head.Hash, "the entries have another root hash than the checkpoint")
 	fmt.Println("entries", head.N)
 	fmt.Println("tiles", tiles(f, head.N, reader(stored)))
-	if len(os.Args) > 3 {
-		raw, err := os.ReadFile(os.Args[3])
+	if len(arguments) > 2 {
+		raw, err := os.ReadFile(arguments[2])
 		check(err)
 		older := tree(raw, verifier)
 		path, err := tlog.ProveTree(head.N, older.N, tlog.TileHashReader(head, f))
@@ -171,8 +228,8 @@ func main() {
 		check(tlog.CheckTree(path, head.N, head.Hash, older.N, older.Hash))
 		fmt.Println("consistent", older.N)
 	}
-	if len(os.Args) > 4 {
-		raw, err := os.ReadFile(os.Args[4])
+	if len(arguments) > 3 {
+		raw, err := os.ReadFile(arguments[3])
 		check(err)
 		proof(raw, verifier, stored)
 	}

@@ -77,6 +77,8 @@ def status(folder: Folder = Path(), as_json: AsJson = False) -> None:
 
     with opened(folder) as d:
         found = health.status(d.database, now=now())
+        d.ask_witnesses()
+        standing, problems = d.publisher.standing(), d.cosigning.problems()
 
     def human() -> None:
         out.print(
@@ -90,9 +92,12 @@ def status(folder: Folder = Path(), as_json: AsJson = False) -> None:
             out.print(f"[yellow]due[/]  {line}")
         if not found.due:
             out.print("Nothing is due.")
-        out.print("[dim]No outside witness signs the log: the operator could rewrite it.[/]")
+        for name, problem in problems.items():
+            out.print(f"[yellow]witness[/]  {name} {problem} (`passersby log cosign`)", soft_wrap=True)
+        out.print(f"[dim]{standing.text}[/]", soft_wrap=True)
 
-    emit(found.to_json(), as_json=as_json, human=human)
+    found_json = found.to_json() | {"log": standing.to_json() | {"problems": problems}}
+    emit(found_json, as_json=as_json, human=human)
 
 
 @app.command(rich_help_panel="Deployment")

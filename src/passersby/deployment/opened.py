@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +28,7 @@ from passersby.deployment.layout import (
     setting,
 )
 from passersby.engines.duckdb import DuckDB
-from passersby.errors import UsageError
+from passersby.errors import PassersbyError, UsageError
 from passersby.gate.gate import Answer, Gate
 from passersby.gate.parts import Parts
 from passersby.gate.planning import Planned
@@ -51,7 +52,11 @@ from passersby.privacy.noise import OpenDPSampler
 from passersby.sensitive.lists import SensitiveLists
 from passersby.store import durable
 from passersby.store.database import Database
+from passersby.trustlog.cosigning import Cosigning, Outside
+from passersby.trustlog.disclosure import disclose
 from passersby.trustlog.entries import JSON, append
+from passersby.trustlog.export import Exported, export
+from passersby.trustlog.heads import Quorum
 from passersby.trustlog.publish import Publisher
 from passersby.trustlog.verify import Report as LogReport
 from passersby.trustlog.verify import verify_database
@@ -75,7 +80,10 @@ class Deployment:
         self.ring = KeyRing(database, envelope, epoch_weeks=config.epoch_weeks)
         with database.write() as session:
             signing_key = Ed25519PrivateKey.from_private_bytes(self.ring.purpose(session, LOG_KEY))
-        self.publisher = Publisher(self.layout.log, origin, signing_key)
+        outside = [Outside.parse(line) for line in config.witnesses]
+        quorum = Quorum(tuple(witness.key for witness in outside), config.witness_quorum)
+        self.publisher = Publisher(self.layout.log, origin, signing_key, quorum=quorum)
+        self.cosigning = Cosigning(database, self.publisher, outside, demo=self.is_demo)
         self.lake = Lake(self.layout.lake, database, buckets=config.buckets, offset=config.offset)
         cap = micro_rho_for(config.epsilon_cap, config.delta)
         self.ledger = Ledger(database, cap=cap, revision_percent=config.revision_percent)
@@ -105,7 +113,18 @@ class Deployment:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            if error is None or isinstance(error, PassersbyError):
+                self.ask_witnesses()
+        finally:
+            self.close()
+
+    def ask_witnesses(self, *, now: int | None = None, force: bool = False) -> None:
+        """Ask outside witnesses to sign what was published; see `Cosigning.ask`.
+
+        Leaving the context does so too, once for all that was done in it, and with little patience.
+        """
+        self.cosigning.ask(now=_instant(now), force=force)
 
     def close(self) -> None:
         """Close the engine and the database."""
@@ -165,6 +184,7 @@ class Deployment:
         repaired = self.lake.sweep(now)
         with self.database.write() as session:
             repaired += self.ledger.sweep(session, now)
+        self.cosigning.declare(now=now)
         self.publisher.publish(self.database)
         return repaired
 
@@ -279,7 +299,16 @@ class Deployment:
 
     def verify_log(self, *, older: bytes | None = None) -> LogReport:
         """Verify every entry and tile of the published log, and the database against it."""
-        return verify_database(self.database, self.layout.log, self.vkey, older=older)
+        report = verify_database(self.database, self.layout.log, self.vkey, older=older)
+        return replace(report, witnessed=self.publisher.standing().witnessed)
+
+    def export_log(self, out: Path) -> Exported:
+        """Write a copy of the published log for a web server. See `trustlog.export`."""
+        return export(self.layout.log, out, self.vkey)
+
+    def disclose(self, index: int, fields: Sequence[str], *, to: str, actor: Actor, now: int) -> bytes:
+        """Return a document that shows an auditor hidden fields of a log entry. See `trustlog.disclosure`."""
+        return disclose(self.database, self.publisher, index, fields, to=to, actor=actor, now=now)
 
     def verify_ledger(self) -> None:
         """Compare every balance with the sum of its mechanism events."""

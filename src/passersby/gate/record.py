@@ -112,6 +112,7 @@ def _facts(parts: Parts, planned: Planned, measured: Measured, now: int) -> Fact
         clips=measure.clips,
         joint=measure.joint and measure.moves and len(periods) > 1,
         border=_border(question),
+        witnesses=parts.publisher.limit(),
         sharing=1 if measure.joint else measure.sharing(planned.scope),
         sampler=measured.sampler,
         shown_mass=measured.shown_mass,

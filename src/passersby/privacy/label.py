@@ -124,7 +124,6 @@ LIMITS = (
     "A cell's children belong to it by index; their outlines may cross its border.",
     "Epsilons of other units (a row, a day, a person) cannot be compared with this one.",
     "Who holds the raw files is bound by access control and retention, not by differential privacy.",
-    "No outside witness signs the log: the operator could rewrite it.",
     "The ledger knows this deployment only; the same data in a second one would be charged there.",
 )
 
@@ -151,6 +150,7 @@ class Facts:
         clips: what the bound cuts of a device's contribution, in words; "" if no device can exceed it.
         joint: whether it joins what a device did in different periods.
         border: what is lost at the borders of zones, in words; "" for cells.
+        witnesses: what outside witnesses of the log signed, in words.
         sharing: most periods that are counted together in one number.
         filters: the question's filters, in words; empty for none.
         sampler: name of what drew the noise.
@@ -176,6 +176,7 @@ class Facts:
     clips: str
     joint: bool
     border: str
+    witnesses: str
     sampler: str
     shown_mass: float
     weights: Mapping[str, Any] | None = None
@@ -215,7 +216,7 @@ def build(facts: Facts) -> Label:
         "how many of them it took, and when each step was named to the asker, may still depend on the data "
         "and is not covered by the guarantee",
         "views": dict(VIEWS),
-        "limits": [*LIMITS, *([facts.border] if facts.border else [])],
+        "limits": [*LIMITS, facts.witnesses, *([facts.border] if facts.border else [])],
     }
     if facts.weights is not None:
         label["limits"][LIMITS.index(NOT_ADJUSTED)] = WEIGHTS_WARNING

@@ -12,23 +12,26 @@ import binascii
 import hashlib
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from passersby.errors import IntegrityError, OperationError, UsageError
+from passersby.errors import IntegrityError, UsageError
 from passersby.trustlog.hashing import HASH_BYTES
+from passersby.trustlog.sources import Source
 
 FILE = "checkpoint"
 """Name of the checkpoint's file in the log's folder (C2SP tlog-tiles)."""
 
-_ED25519 = b"\x01"
+LOG, WITNESS = 1, 4
+"""Signature types of Ed25519 keys: of a log, of a witness (C2SP signed-note, tlog-cosignature)."""
+
 _KEY_ID_BYTES = 4
 _KEY_BYTES = 32
-_LONGEST_NOTE = 1 << 20
+LONGEST_NOTE = 1 << 20
+"""Most bytes of a signed note that are looked at."""
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
-_NAME = re.compile(r"[^\s+]+")
+_NAME = re.compile(r"[^\s+\ud800-\udfff]+")  # half a surrogate pair is no UTF-8
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
@@ -58,73 +61,83 @@ class VerifierKey:
     Args:
         name: key name; for a log, its origin.
         public_key: raw Ed25519 key, 32 bytes.
+        kind: `LOG` or `WITNESS`; a signature of one kind is worth nothing as the other.
     """
 
     name: str
     public_key: bytes
+    kind: int = LOG
 
     @property
     def key_id(self) -> bytes:
         """First four bytes of SHA-256(name, newline, signature type, key) (C2SP signed-note)."""
-        data = self.name.encode() + b"\n" + _ED25519 + self.public_key
+        data = self.name.encode() + b"\n" + self._typed_key
         return hashlib.sha256(data).digest()[:_KEY_ID_BYTES]
 
     def encode(self) -> str:
         """Return the one-line form `name+id+key` that Go's `sumdb/note` reads too."""
-        key = base64.b64encode(_ED25519 + self.public_key).decode()
+        key = base64.b64encode(self._typed_key).decode()
         return f"{self.name}+{self.key_id.hex()}+{key}"
 
+    @property
+    def _typed_key(self) -> bytes:
+        return bytes([self.kind]) + self.public_key
+
+    def is_of(self, name: str, data: bytes) -> bool:
+        """Tell whether a note's signature, key id first, says that it is of this key."""
+        return name == self.name and data[:_KEY_ID_BYTES] == self.key_id
+
+    @staticmethod
+    def is_name(name: str) -> bool:
+        """Tell whether a key can have this name."""
+        return _NAME.fullmatch(name) is not None
+
     @classmethod
-    def of(cls, name: str, key: Ed25519PrivateKey | Ed25519PublicKey) -> VerifierKey:
+    def of(cls, name: str, key: Ed25519PrivateKey | Ed25519PublicKey, kind: int = LOG) -> VerifierKey:
         """Return the verifier key that belongs to a signing or public key.
 
         Raises:
             UsageError: the name is empty or holds a space or `+`.
         """
-        if not _NAME.fullmatch(name):
-            msg = "The name of a log must not be empty and must hold no space and no `+`."
+        if not cls.is_name(name):
+            msg = "The name of a log or witness must not be empty and must hold no space and no `+`."
             raise UsageError(msg, "Use the form example.org/name.")
         public = key.public_key() if isinstance(key, Ed25519PrivateKey) else key
-        return cls(name, public.public_bytes_raw())
+        return cls(name, public.public_bytes_raw(), kind)
 
     @classmethod
-    def parse(cls, text: str) -> VerifierKey:
+    def parse(cls, text: str, kind: int = LOG) -> VerifierKey:
         """Return the key that `encode` wrote.
 
         Raises:
-            UsageError: the text is no Ed25519 verifier key, or its id does not fit its key.
+            UsageError: the text is no Ed25519 verifier key of that kind, or its id does not fit its key.
         """
         name, _, rest = text.strip().partition("+")
         key_id, _, encoded = rest.partition("+")
         data = canonical_base64(encoded)
         if (
             data is not None
-            and data[:1] == _ED25519
+            and data[:1] == bytes([kind])
             and len(data) == 1 + _KEY_BYTES
             and _NAME.fullmatch(name)
         ):
-            key = cls(name, data[1:])
+            key = cls(name, data[1:], kind)
             if key.key_id.hex() == key_id:
                 return key
-        msg = "This is not a verifier key of a log."
+        msg = f"This is not a verifier key of a {'log' if kind == LOG else 'witness'}."
         raise UsageError(
             msg, "It is one line, name+8 hex digits+base64; copy it whole from where it was published."
         )
 
 
-def load(folder: Path) -> bytes | None:
+def load(source: Source) -> bytes | None:
     """Return the signed note of a published log, unchecked; None if nothing was published.
 
     Raises:
-        OperationError: the file cannot be read.
+        IntegrityError: it is longer than a note can be.
+        OperationError: it cannot be read.
     """
-    try:
-        return (folder / FILE).read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError:
-        msg = "The checkpoint of the log cannot be read."
-        raise OperationError(msg, "Check the disk and the permissions of the log's folder.") from None
+    return source.read(FILE, LONGEST_NOTE)
 
 
 def sign(checkpoint: Checkpoint, key: Ed25519PrivateKey) -> str:
@@ -155,19 +168,19 @@ def verified(note: bytes, vkey: str, name: str = FILE) -> Checkpoint:
         UsageError: the verifier key is malformed.
     """
     signer = VerifierKey.parse(vkey)
-    text, signatures = _split_note(note, name)
+    text, signatures = split_note(note, name)
     checkpoint = _parse_text(text, name)
-    mine = [data[_KEY_ID_BYTES:] for key, data in signatures if _is_by(signer, key, data)]
+    mine = [data[_KEY_ID_BYTES:] for key, data in signatures if signer.is_of(key, data)]
     if not mine:
-        raise _bad(name, "carries no signature of the log's key")
+        raise bad_note(name, "carries no signature of the log's key")
     public = Ed25519PublicKey.from_public_bytes(signer.public_key)
     for signature in mine:
         try:
             public.verify(signature, text.encode())
         except InvalidSignature:
-            raise _bad(name, "carries a wrong signature") from None
+            raise bad_note(name, "carries a wrong signature") from None
     if checkpoint.origin != signer.name:
-        raise _bad(name, "is of another log than the key")
+        raise bad_note(name, "is of another log than the key")
     return checkpoint
 
 
@@ -177,23 +190,23 @@ def unverified(note: bytes, name: str = FILE) -> Checkpoint:
     Raises:
         IntegrityError: the note is malformed.
     """
-    return _parse_text(_split_note(note, name)[0], name)
+    return _parse_text(split_note(note, name)[0], name)
 
 
-def _is_by(signer: VerifierKey, name: str, data: bytes) -> bool:
-    return name == signer.name and data[:_KEY_ID_BYTES] == signer.key_id
+def split_note(note: bytes, name: str = FILE) -> tuple[str, list[tuple[str, bytes]]]:
+    """Return the signed text of a note, and key name, key id and signature of each signature line.
 
-
-def _split_note(note: bytes, name: str) -> tuple[str, list[tuple[str, bytes]]]:
-    """Return text and (key name, key id and signature) of a signed note."""
-    if len(note) > _LONGEST_NOTE:
-        raise _bad(name, "is too long")
+    Raises:
+        IntegrityError: the note is malformed.
+    """
+    if len(note) > LONGEST_NOTE:
+        raise bad_note(name, "is too long")
     try:
         text, blank, lines = note.decode().rpartition("\n\n")
     except UnicodeDecodeError:
-        raise _bad(name, "is not UTF-8") from None
+        raise bad_note(name, "is not UTF-8") from None
     if not blank or not lines.endswith("\n") or _CONTROL.search(note.decode()):
-        raise _bad(name, "is not a signed note")
+        raise bad_note(name, "is not a signed note")
     return text + "\n", [_signature(line, name) for line in lines[:-1].split("\n")]
 
 
@@ -201,7 +214,7 @@ def _signature(line: str, name: str) -> tuple[str, bytes]:
     parts = line.split(" ")
     data = canonical_base64(parts[2]) if len(parts) == 3 else None
     if data is None or parts[0] != "\u2014" or not _NAME.fullmatch(parts[1]) or len(data) <= _KEY_ID_BYTES:
-        raise _bad(name, "holds a malformed signature line")
+        raise bad_note(name, "holds a malformed signature line")
     return parts[1], data
 
 
@@ -209,10 +222,10 @@ def _parse_text(text: str, name: str) -> Checkpoint:
     """Parse origin, size and root; further lines are extensions, which must not be empty."""
     lines = text[:-1].split("\n")
     if len(lines) < 3 or not all(lines):
-        raise _bad(name, "is not a checkpoint: three lines are needed")
+        raise bad_note(name, "is not a checkpoint: three lines are needed")
     root = canonical_base64(lines[2])
     if not _SIZE.fullmatch(lines[1]) or root is None or len(root) != HASH_BYTES:
-        raise _bad(name, "is not a checkpoint: its size or its root hash is malformed")
+        raise bad_note(name, "is not a checkpoint: its size or its root hash is malformed")
     return Checkpoint(lines[0], int(lines[1]), root)
 
 
@@ -225,7 +238,8 @@ def canonical_base64(text: str) -> bytes | None:
     return data if base64.b64encode(data).decode() == text else None
 
 
-def _bad(name: str, what: str) -> IntegrityError:
+def bad_note(name: str, what: str) -> IntegrityError:
+    """Return the error for a note that is not as it should be; `name` is what to call it."""
     msg = f"{name}: the note {what}."
     return IntegrityError(
         msg, "Fetch it again from the log; check that the verifier key is the published one."

@@ -3,6 +3,9 @@
 A kind is never removed and its fields never change their meaning: old entries must stay readable. A new
 public field is a decision about privacy. It must be safe to print, for ever, for everyone: how many files
 there are, and of which days, follows from single devices, and is a commitment.
+
+A hidden field can be shown to an auditor (`log disclose`): what names a device stands in no entry, not even
+hidden.
 """
 
 from __future__ import annotations
@@ -55,6 +58,8 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "label_sha256",
         ),
         "release.repeated": ("release", "licence"),
+        "witnesses.changed": ("witnesses", "quorum"),
+        "log.disclosed": ("entry", "by"),
     }
 )
 """Kind of entry -> names of its public fields. Every other field is a salted commitment."""
@@ -84,6 +89,8 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "question.reserved": "Privacy budget was spent on a question, before anything was read.",
         "release.made": "A noisy answer was stored and left through the gate.",
         "release.repeated": "A stored answer was given again; it costs nothing.",
+        "witnesses.changed": "Whose signatures this log asks for: verifier keys, and how many must sign.",
+        "log.disclosed": "Hidden fields of an entry were shown to an auditor, by this person.",
     }
 )
 """Kind of entry -> one sentence for a reader of the log."""

@@ -6,37 +6,32 @@ checkpoint last. Until then readers see the old log, whole; the next publish wri
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import os
-import shutil
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.orm import Session
 
-from passersby.errors import Busy, DiskFull, IntegrityError, OperationError
+from passersby.errors import IntegrityError
 from passersby.store.database import Database
 from passersby.trustlog import checkpoint, entries
-from passersby.trustlog.checkpoint import Checkpoint, VerifierKey
+from passersby.trustlog.checkpoint import Checkpoint, VerifierKey, split_note
+from passersby.trustlog.cosignature import add_lines
 from passersby.trustlog.hashing import frontier_root, grow, leaf_hash, split
+from passersby.trustlog.heads import ALONE, WITNESSED, Quorum, Standing, newest, witnessed
+from passersby.trustlog.sources import Disk, damaged
 from passersby.trustlog.tiles import (
     WIDTH,
-    Folder,
     Place,
     TileBuilder,
+    Tiles,
     bundles,
-    damaged,
     encode_bundle,
     resume,
-    widths,
 )
+from passersby.trustlog.writing import Writer, alone, disk_errors
 
-_WAIT_S = 60
-_ASIDE = ".writing"
+_NO_QUORUM = Quorum()
 _RESTORE = "Another database or an old backup is in place: restore the newest backup of the right one."
 
 
@@ -47,13 +42,17 @@ class Publisher:
         folder: where the published log lies; made at the first publish.
         origin: the log's name, such as `example.org/passersby`.
         signing_key: the log's key.
+        quorum: the outside witnesses whose signatures count, and how many must sign.
 
     Raises:
         UsageError: the origin is empty or holds a space or `+`.
     """
 
-    def __init__(self, folder: Path, origin: str, signing_key: Ed25519PrivateKey) -> None:
+    def __init__(
+        self, folder: Path, origin: str, signing_key: Ed25519PrivateKey, *, quorum: Quorum = _NO_QUORUM
+    ) -> None:
         self.folder = folder
+        self.quorum = quorum
         self.origin = origin
         self.vkey = VerifierKey.of(origin, signing_key).encode()
         self._key = signing_key
@@ -69,21 +68,59 @@ class Publisher:
             DiskFull: there is no room.
             OperationError: a file cannot be written.
         """
-        with _disk_errors():
+        with disk_errors():
             self.folder.mkdir(parents=True, exist_ok=True)
-            with _alone(self.folder), database.read() as session:
+            with alone(self.folder), database.read() as session:
                 size, frontier = entries.state(session)
                 published = _published(self.folder, self.vkey)
                 builder = _checked(session, self.folder, published, size, frontier)
                 if published is None or published.size < size:
                     self._extend(session, builder, size)
 
+    def add_cosignatures(self, note: bytes, lines: Mapping[VerifierKey, str]) -> None:
+        """Put signature lines of witnesses under the published checkpoint.
+
+        Does nothing if another checkpoint was published since: they are for the old one alone.
+
+        Args:
+            note: the note that was signed.
+            lines: by witness, its checked signature line.
+
+        Raises:
+            Busy, DiskFull, OperationError: see `publish`.
+        """
+        with disk_errors(), alone(self.folder):
+            current = checkpoint.load(Disk(self.folder))
+            if current is None or split_note(current)[0] != split_note(note)[0]:
+                return
+            signed = add_lines(current, lines)
+            writer = Writer(self.folder, 0)
+            if self.quorum.holds(self.quorum.signers(signed)):
+                writer.put(WITNESSED, signed)
+            writer.finish(signed)
+
+    def standing(self) -> Standing:
+        """Return how far outside witnesses have signed the published log.
+
+        Raises:
+            IntegrityError: the published checkpoint is damaged, or does not continue what they signed.
+        """
+        source, needed, of = Disk(self.folder), self.quorum.needed, len(self.quorum.witnesses)
+        if checkpoint.load(source) is None:
+            return Standing(0, None, needed, of)
+        head, note = newest(source, self.vkey)
+        return Standing(head.size, witnessed(source, head, note, self.vkey, self.quorum), needed, of)
+
+    def limit(self) -> str:
+        """Return what the label of a release says of outside witnesses. See `standing`."""
+        return self.standing().limit if self.quorum.needed else ALONE
+
     def check_not_behind(self, database: Database) -> None:
         """See `check_not_behind`."""
         check_not_behind(database, self.folder, self.vkey)
 
     def _extend(self, session: Session, builder: TileBuilder, size: int) -> None:
-        writer = _Writer(self.folder, builder.size)
+        writer = Writer(self.folder, builder.size)
         for place, bodies in _new_bundles(session, builder.size, size):
             writer.write(place, encode_bundle(bodies))
             first = place.n * WIDTH
@@ -127,7 +164,7 @@ def behind(published: int, size: int) -> IntegrityError:
 
 
 def _published(folder: Path, vkey: str) -> Checkpoint | None:
-    note = checkpoint.load(folder)
+    note = checkpoint.load(Disk(folder))
     return None if note is None else checkpoint.verified(note, vkey)
 
 
@@ -139,7 +176,7 @@ def _checked(
         published = Checkpoint("", 0, frontier_root([]))
     if published.size > size:
         raise behind(published.size, size)
-    builder = resume(Folder(folder, published.size))
+    builder = resume(Tiles(Disk(folder), published.size))
     reached = builder.frontier()
     if frontier_root(reached) != published.root:
         raise damaged(checkpoint.FILE, "does not fit the published tiles: their root hash is another one")
@@ -163,103 +200,3 @@ def _new_bundles(session: Session, published: int, size: int) -> Iterator[tuple[
     for place in bundles(size, published // WIDTH) if size > published else ():
         first = place.n * WIDTH
         yield place, entries.stored(session, first, first + place.width)
-
-
-class _Writer:
-    """Writes files whole: aside, synced, renamed. `covered` entries stand under a signed checkpoint."""
-
-    def __init__(self, folder: Path, covered: int) -> None:
-        self._folder = folder
-        self._covered = covered
-        self._touched: set[Path] = set()
-        self._superseded: list[Path] = []
-
-    def write(self, place: Place, data: bytes) -> None:
-        self._forget_uncovered(place)
-        self._replace(self._folder / place.path, data)
-        if place.width == WIDTH:
-            self._superseded.append(self._folder / f"{place.stem}.p")
-
-    def finish(self, note: bytes) -> None:
-        """Put the checkpoint in place, once all before it is on the disk; then drop what it supersedes.
-
-        Partial tiles are kept until their full tile is published (C2SP tlog-tiles, "Partial Tiles"). A
-        kill before the last step leaves files that are correct and that nobody needs.
-        """
-        self._sync_folders()
-        self._replace(self._folder / checkpoint.FILE, note)
-        self._sync_folders()
-        for partials in self._superseded:
-            if partials.is_dir():
-                shutil.rmtree(partials)
-
-    def _forget_uncovered(self, place: Place) -> None:
-        """Remove partial versions that a killed publish left and no checkpoint covers.
-
-        The database may since have been restored to the checkpoint and gone another way.
-        """
-        hashes = self._covered >> 8 * max(place.level, 0)
-        for width in widths(self._folder, place):
-            if place.n * WIDTH + width > hashes:
-                (self._folder / Place(place.level, place.n, width).path).unlink()
-
-    def _replace(self, path: Path, data: bytes) -> None:
-        self._make_folder(path.parent)
-        aside = self._folder / _ASIDE
-        with aside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-        self._touched.add(path.parent)
-
-    def _make_folder(self, folder: Path) -> None:
-        if not folder.is_dir():
-            self._make_folder(folder.parent)
-            folder.mkdir(exist_ok=True)
-            self._touched.add(folder.parent)
-
-    def _sync_folders(self) -> None:
-        for folder in self._touched:
-            with _opened(folder) as descriptor:
-                os.fsync(descriptor)
-        self._touched.clear()
-
-
-@contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock: a slower publisher must not put an older checkpoint over a newer one."""
-    give_up = time.monotonic() + _WAIT_S
-    with _opened(folder) as descriptor:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > give_up:
-                    msg = "Another process is publishing the log."
-                    raise Busy(msg, "Run the command again in a minute.") from None
-                time.sleep(0.05)
-            else:
-                break
-        yield
-
-
-@contextmanager
-def _disk_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            msg = "The log cannot be published: the disk is full."
-            raise DiskFull(msg, "Free some space and run the command again; the entries are safe.") from error
-        msg = f"The log cannot be published ({errno.errorcode.get(error.errno or 0, 'unknown error')})."
-        raise OperationError(msg, "Check the disk and the permissions of the log's folder.") from error

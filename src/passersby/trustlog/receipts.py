@@ -17,7 +17,8 @@ from passersby.trustlog.checkpoint import FILE, Checkpoint, canonical_base64, lo
 from passersby.trustlog.entries import COMMITMENTS, JSON, b64url, commitment
 from passersby.trustlog.hashing import HASH_BYTES, leaf_hash
 from passersby.trustlog.proofs import includes, inclusion
-from passersby.trustlog.tiles import Folder, damaged
+from passersby.trustlog.sources import Disk, damaged
+from passersby.trustlog.tiles import Tiles
 
 _HEADER = "c2sp.org/tlog-proof@v1"
 _INDEX = re.compile(r"index (0|[1-9][0-9]{0,18})")
@@ -54,7 +55,8 @@ def prove(folder: Path, index: int) -> str:
         UnknownName: the published log has no entry of this index.
         IntegrityError: the folder is damaged.
     """
-    note = load(folder)
+    source = Disk(folder)
+    note = load(source)
     if note is None:
         raise damaged(FILE, "is missing")
     checkpoint = unverified(note)
@@ -63,7 +65,7 @@ def prove(folder: Path, index: int) -> str:
         raise UnknownName(
             msg, "Entries are counted from 0; a new entry is published with the next checkpoint."
         )
-    reader = Folder(folder, checkpoint.size)
+    reader = Tiles(source, checkpoint.size)
     path = inclusion(reader, index, checkpoint.size)
     leaf = leaf_hash(reader.entry(index))
     if not includes(leaf, index, checkpoint.size, path, checkpoint.root):
@@ -94,7 +96,7 @@ def verify_proof(entry: bytes, proof: str, vkey: str) -> Proven:
     if not found or len(lines) > _LONGEST_PATH + 2:
         raise _unproven("is malformed")
     index, path = int(found[1]), [_hash(line) for line in lines[2:]]
-    checkpoint = verified(note.encode(), vkey, "The proof's checkpoint")
+    checkpoint = verified(note.encode("utf-8", "surrogatepass"), vkey, "The proof's checkpoint")
     if not includes(leaf_hash(entry), index, checkpoint.size, path, checkpoint.root):
         raise _unproven(f"does not prove that this is entry {index} of the log")
     return Proven(index, checkpoint)

@@ -9,14 +9,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from passersby.errors import IntegrityError, OperationError
 from passersby.trustlog.hashing import HASH_BYTES, fold, split
+from passersby.trustlog.sources import Source, damaged
 
 WIDTH = 256
 ENTRIES = -1
 """Level under which bundles of entries are addressed."""
+
+LONGEST_BUNDLE = WIDTH * (2 + 65_535)
+"""Most bytes of a bundle of entries."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,14 @@ def bundles(size: int, first: int = 0) -> Iterator[Place]:
     """Yield the places of all bundles of a log with `size` entries from number `first` on, in order."""
     for n in range(first, -(-size // WIDTH)):
         yield Place(ENTRIES, n, min(WIDTH, size - n * WIDTH))
+
+
+def tiles(size: int) -> Iterator[Place]:
+    """Yield the places of all tiles of a log with `size` entries, level by level."""
+    for level in range((size.bit_length() + 7) // 8):
+        hashes = size >> 8 * level
+        for n in range(-(-hashes // WIDTH)):
+            yield Place(level, n, min(WIDTH, hashes - n * WIDTH))
 
 
 def edge(size: int) -> list[Place]:
@@ -122,16 +132,16 @@ def decode_bundle(data: bytes, place: Place) -> list[bytes]:
     return entries
 
 
-class Folder:
+class Tiles:
     """Reads a published log of `size` entries; a partial tile may have been superseded by its full one.
 
     Args:
-        root: the log's folder.
+        source: where its files are.
         size: entries that its checkpoint covers.
     """
 
-    def __init__(self, root: Path, size: int) -> None:
-        self.root = root
+    def __init__(self, source: Source, size: int) -> None:
+        self.source = source
         self.size = size
         self._last: tuple[Place, list[bytes]] | None = None
 
@@ -180,55 +190,31 @@ class Folder:
 
     def earlier(self, place: Place) -> Iterator[tuple[Place, bytes]]:
         """Yield the narrower versions of a tile or bundle that earlier checkpoints left."""
-        for width in widths(self.root, place):
+        for width in self.source.widths(place.stem):
             older = Place(place.level, place.n, width)
-            data = self._bytes(older.path) if width < place.width else None
+            data = self._bytes(older) if width < place.width else None
             if data is not None:
                 yield older, data
 
     def _read(self, place: Place) -> tuple[str, bytes]:
-        for path in (place.path, place.stem):
-            data = self._bytes(path)
+        for held in (place, Place(place.level, place.n)):
+            data = self._bytes(held)
             if data is not None:
-                return path, data
+                return held.path, data
         raise damaged(place.path, "is missing")
 
-    def _bytes(self, path: str) -> bytes | None:
-        try:
-            return (self.root / path).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError:
-            msg = f"{path} of the log cannot be read."
-            raise OperationError(msg, "Check the disk and the permissions of the log's folder.") from None
+    def _bytes(self, place: Place) -> bytes | None:
+        most = LONGEST_BUNDLE if place.level == ENTRIES else WIDTH * HASH_BYTES
+        return self.source.read(place.path, most)
 
 
-def widths(root: Path, place: Place) -> list[int]:
-    """Return the widths in which partial versions of a tile or bundle lie in the folder, in order."""
-    try:
-        return sorted(
-            int(file.name) for file in (root / f"{place.stem}.p").iterdir() if file.name.isdecimal()
-        )
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def resume(folder: Folder) -> TileBuilder:
+def resume(tiles: Tiles) -> TileBuilder:
     """Return a builder that continues the published tiles.
 
     Raises:
         IntegrityError: a partial tile is missing or has the wrong length.
     """
-    return TileBuilder(folder.size, {p.level: bytearray(folder.tile(p)) for p in edge(folder.size)})
-
-
-def damaged(path: str, what: str) -> IntegrityError:
-    """Return the error for a file of the published log that is not as it should be."""
-    return IntegrityError(
-        f"{path} {what}.",
-        "Keep a copy of the folder as evidence and compare it with another copy of the log; the operator can "
-        "move it away and publish it anew from the database.",
-    )
+    return TileBuilder(tiles.size, {p.level: bytearray(tiles.tile(p)) for p in edge(tiles.size)})
 
 
 def _perfect(hashes: list[bytes], width: int) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ no second log; that takes a checkpoint which somebody else kept (`older`).
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import func, or_, select
@@ -16,23 +16,16 @@ from sqlalchemy.orm import Session
 from passersby.errors import IntegrityError
 from passersby.store.database import Database
 from passersby.store.tables import LogEntry, LogSalt
-from passersby.trustlog import entries
-from passersby.trustlog.checkpoint import FILE, Checkpoint, load, verified
+from passersby.trustlog import entries, view
+from passersby.trustlog.checkpoint import FILE, Checkpoint, verified
 from passersby.trustlog.entries import COMMITMENTS
 from passersby.trustlog.hashing import HASH_BYTES, frontier_root, grow, leaf_hash, split
-from passersby.trustlog.proofs import consistency, extends, includes, inclusion
+from passersby.trustlog.heads import EVIDENCE, Quorum, Witnessed, check_continues, newest, witnessed
+from passersby.trustlog.proofs import includes, inclusion
 from passersby.trustlog.publish import behind
 from passersby.trustlog.receipts import Proven, Revealed, check_reveal, prove, reveal, verify_proof
-from passersby.trustlog.tiles import (
-    ENTRIES,
-    WIDTH,
-    Folder,
-    Place,
-    TileBuilder,
-    bundles,
-    damaged,
-    encode_bundle,
-)
+from passersby.trustlog.sources import Disk, Source, damaged
+from passersby.trustlog.tiles import ENTRIES, WIDTH, Place, TileBuilder, Tiles, bundles, encode_bundle
 
 __all__ = [
     "Proven",
@@ -44,9 +37,10 @@ __all__ = [
     "verify_database",
     "verify_folder",
     "verify_proof",
+    "verify_source",
 ]
 
-_EVIDENCE = "Keep copies of the folder, the checkpoint and the database as evidence, and ask the operator."
+_NO_QUORUM = Quorum()
 
 
 @dataclass(frozen=True)
@@ -60,6 +54,7 @@ class Report:
         entries: entries that were read and hashed.
         tiles: tile files that were compared, narrower versions of earlier checkpoints included.
         unpublished: entries of the database that no checkpoint covers yet; 0 where only the folder was read.
+        witnessed: newest checkpoint that the quorum signed; None if none was asked for.
     """
 
     origin: str
@@ -68,21 +63,39 @@ class Report:
     entries: int
     tiles: int
     unpublished: int = 0
+    witnessed: Witnessed | None = None
 
 
-def verify_folder(folder: Path, vkey: str, *, older: bytes | None = None) -> Report:
+def verify_source(
+    source: Source, vkey: str, *, older: bytes | None = None, quorum: Quorum = _NO_QUORUM
+) -> Report:
     """Check the signature, every entry and every tile of a published log.
 
     Args:
-        folder: a published log, or a copy of one.
-        vkey: the log's verifier key, from another source than the folder.
+        source: a published log, or a copy of one.
+        vkey: the log's verifier key, from another source than the log.
         older: a checkpoint that was saved before; the log must be a continuation of it.
+        quorum: witnesses that must have signed this log, up to some entry at least.
 
     Raises:
         IntegrityError: something does not fit; the message names the first file or entry.
+        OperationError: the log cannot be read, or not be reached.
         UsageError: the verifier key is malformed.
     """
-    return _verify(folder, _checkpoint(folder, vkey), vkey, older)
+    head, note = newest(source, vkey)
+    signed = witnessed(source, head, note, vkey, quorum)
+    if quorum.needed and signed is None:
+        names = ", ".join(key.name for key in quorum.signers(note)) or "none"
+        msg = f"Too few witnesses signed this log: {quorum.needed} are needed, its checkpoint has {names}."
+        raise IntegrityError(msg, "Ask the witnesses what they have seen of it; do not rely on this copy.")
+    return replace(_verify(Tiles(source, head.size), head, vkey, older), witnessed=signed)
+
+
+def verify_folder(
+    folder: Path, vkey: str, *, older: bytes | None = None, quorum: Quorum = _NO_QUORUM
+) -> Report:
+    """Check a published log in a folder. See `verify_source`."""
+    return verify_source(Disk(folder), vkey, older=older, quorum=quorum)
 
 
 def verify_database(database: Database, folder: Path, vkey: str, *, older: bytes | None = None) -> Report:
@@ -100,28 +113,25 @@ def verify_database(database: Database, folder: Path, vkey: str, *, older: bytes
         IntegrityError: something does not fit; the message names the first file or entry.
         UsageError: the verifier key is malformed.
     """
-    checkpoint = _checkpoint(folder, vkey)
-    report = _verify(folder, checkpoint, vkey, older)
+    source = Disk(folder)
+    head, _ = newest(source, vkey)
+    report = _verify(Tiles(source, head.size), head, vkey, older)
     with database.read() as session:
         size, frontier = entries.state(session)
-        if size < checkpoint.size:
-            raise behind(checkpoint.size, size)
-        _replay(session, Folder(folder, checkpoint.size), size, frontier)
-    return Report(report.origin, report.size, report.root, report.entries, report.tiles, size - report.size)
+        if size < head.size:
+            raise behind(head.size, size)
+        _replay(session, Tiles(source, head.size), size, frontier)
+    return replace(report, unpublished=size - report.size)
 
 
-def _checkpoint(folder: Path, vkey: str) -> Checkpoint:
-    note = load(folder)
-    if note is None:
-        raise damaged(FILE, "is missing")
-    return verified(note, vkey)
-
-
-def _verify(folder: Path, checkpoint: Checkpoint, vkey: str, older: bytes | None) -> Report:
-    reader = Folder(folder, checkpoint.size)
+def _verify(reader: Tiles, checkpoint: Checkpoint, vkey: str, older: bytes | None) -> Report:
     builder, tiles = TileBuilder(), 0
+    viewed = view.is_there(reader.source, checkpoint.size)
+    pages: list[tuple[Place, bytes]] = []
     for place in bundles(checkpoint.size):
         bodies = reader.bundle(place)
+        if viewed:
+            pages.append((place, view.digest(place, bodies)))
         full = [tile for body in bodies for tile in builder.add(leaf_hash(body))]
         tiles += sum(_check_tile(reader, checkpoint, tile, data) for tile, data in full)
         for earlier, data in reader.earlier(place):
@@ -130,12 +140,14 @@ def _verify(folder: Path, checkpoint: Checkpoint, vkey: str, older: bytes | None
     tiles += sum(_check_tile(reader, checkpoint, tile, data) for tile, data in builder.partial())
     if frontier_root(builder.frontier()) != checkpoint.root:
         raise damaged(FILE, "has another root hash than the entries and tiles")
+    for place, expected in pages:
+        view.check(reader.source, place, expected)
     if older is not None:
-        _check_continues(reader, checkpoint, verified(older, vkey, "The saved checkpoint"))
+        check_continues(reader, checkpoint, verified(older, vkey, "The saved checkpoint"))
     return Report(checkpoint.origin, checkpoint.size, checkpoint.root.hex(), builder.size, tiles)
 
 
-def _check_tile(reader: Folder, checkpoint: Checkpoint, place: Place, expected: bytes) -> int:
+def _check_tile(reader: Tiles, checkpoint: Checkpoint, place: Place, expected: bytes) -> int:
     """Compare a tile, and its narrower versions, with what the entries give; return the number of files."""
     data = reader.tile(place)
     if data != expected:
@@ -149,7 +161,7 @@ def _check_tile(reader: Folder, checkpoint: Checkpoint, place: Place, expected: 
 
 
 def _blame(
-    reader: Folder, checkpoint: Checkpoint, place: Place, held: list[bytes], expected: list[bytes]
+    reader: Tiles, checkpoint: Checkpoint, place: Place, held: list[bytes], expected: list[bytes]
 ) -> IntegrityError:
     """Say which side is wrong where a tile and what lies below it differ."""
     offset = next(i for i, (a, b) in enumerate(zip(held, expected, strict=True)) if a != b)
@@ -164,17 +176,7 @@ def _blame(
     return damaged(bundle.path, f"holds another entry {index} than the one that the checkpoint covers")
 
 
-def _check_continues(reader: Folder, checkpoint: Checkpoint, older: Checkpoint) -> None:
-    if older.size > checkpoint.size:
-        msg = f"The log was taken back: a saved checkpoint covers {older.size} entries, it {checkpoint.size}."
-        raise IntegrityError(msg, _EVIDENCE)
-    path = consistency(reader, older.size, checkpoint.size)
-    if not extends(older.size, checkpoint.size, path, older.root, checkpoint.root):
-        msg = f"The log was rewritten: its first {older.size} entries are not those of the saved checkpoint."
-        raise IntegrityError(msg, _EVIDENCE)
-
-
-def _replay(session: Session, reader: Folder, size: int, frontier: list[bytes]) -> None:
+def _replay(session: Session, reader: Tiles, size: int, frontier: list[bytes]) -> None:
     """Read the whole log in the database: against the published entries, its own state and its salts."""
     reached: list[bytes] = []
     published = bundles(reader.size)
@@ -187,15 +189,15 @@ def _replay(session: Session, reader: Folder, size: int, frontier: list[bytes]) 
         for index, body in enumerate(reader.bundle(known) if known else (), first):
             if body != bodies[index - first]:
                 msg = f"Log entry {index} in the database is not the published one."
-                raise IntegrityError(msg, _EVIDENCE)
+                raise IntegrityError(msg, EVIDENCE)
         _check_salts(session, first, bodies)
     if reached != frontier:
         msg = "The log's state in the database does not fit its entries."
-        raise IntegrityError(msg, _EVIDENCE)
+        raise IntegrityError(msg, EVIDENCE)
     beyond = select(func.count()).where(or_(LogEntry.index < 0, LogEntry.index >= size))
     if session.execute(beyond).scalar_one():
         msg = f"The database holds log entries beyond the {size} that were logged."
-        raise IntegrityError(msg, _EVIDENCE)
+        raise IntegrityError(msg, EVIDENCE)
 
 
 def _check_salts(session: Session, first: int, bodies: list[bytes]) -> None:
@@ -205,4 +207,4 @@ def _check_salts(session: Session, first: int, bodies: list[bytes]) -> None:
         digest = entries.commitment_of(entries.b64url(salt), name, value)
         if digest not in json.loads(bodies[index - first]).get(COMMITMENTS, ()):
             msg = f"The private field {name!r} of log entry {index} is not the one that was logged."
-            raise IntegrityError(msg, _EVIDENCE)
+            raise IntegrityError(msg, EVIDENCE)

@@ -1,0 +1,10 @@
+"""Every table of the control database: who reads or compares the whole schema imports `Base` from here."""
+
+from __future__ import annotations
+
+from passersby.store import witness_tables as _witnesses
+from passersby.store.tables import Base
+
+__all__ = ["Base"]
+
+_MODULES = (_witnesses,)
