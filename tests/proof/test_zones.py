@@ -85,11 +85,18 @@ def test_zones_are_the_same_on_spark(
 ) -> None:
     cells, about = PLACES["city"], CATALOGUE[measure]
     half = len(cells) // 2
-    zones = zones_of([list(cells[:half:2]), list(cells[1:half:2])], 9)
+    zones = zones_of([list(cells[:half:2]), list(cells[1:half:2])], 10)
+    home, away = cells[:1], cells[1:2]
     runs = [
         Run(0, 0, 300, 0, (*cells[:3], cells[-1]), 1, each=2),
         Run(1, 20, 200, 1800, cells[: half + 2], 2, each=5),
-        Run(2, 100, 90, 1, cells[1:2], 3),
+        Run(2, 100, 90, 1, away, 3),
+        # at home, but for a night and, three days later, a day
+        Run(3, 0, 91, 0, home, 1),
+        Run(3, 91, 12, 0, away, 1),
+        Run(3, 103, 50, 0, home, 1),
+        Run(3, 153, 4, 0, away, 1),
+        Run(3, 157, 179, 0, home, 1),
     ]
     fixes = [fix for run in runs for fix in run.fixes(0)]
     span = f"{PERIODS[0]}..{PERIODS[1]}"

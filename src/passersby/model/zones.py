@@ -125,6 +125,10 @@ class Zones:
 
     def canonical(self) -> dict[str, list[str]]:
         """Return the compacted cells of each zone by name: part of a question's canonical form."""
+        return self._canonical
+
+    @cached_property
+    def _canonical(self) -> dict[str, list[str]]:
         return {
             name: Area.from_cells(np.array(own, dtype=np.int64)).names()
             for name, own in zip(self.names, self.cells, strict=True)
