@@ -176,7 +176,7 @@ def _row(d: Deployment, planned: Planned, alone: MicroRho) -> dict[str, Any]:
         "resolution": level_name(planned.plan.finest),
         "epsilon": planned.request.epsilon,
         "micro_rho": question.cost.value,
-        "standard_error": planned.plan.levels[-1].error * planned.measure.factor,
+        "standard_error": worth.expected_error(planned, planned.plan.finest, question.cost),
         "standard_error_alone": worth.expected_error(planned, planned.plan.finest, alone),
         "error": _relative_error(d, planned, question.cost),
         "error_alone": _relative_error(d, planned, alone),
