@@ -26,6 +26,7 @@ FULL = (
     ("stays.py",),
     ("ask.py",),
     ("accuracy.py",),
+    ("flows.py",),
 )
 QUICK = (
     ("synth.py",),
@@ -34,6 +35,7 @@ QUICK = (
     ("stays.py", "--pings", "5000000"),
     ("ask.py", "--rows", "5000000", "--devices", "40000"),
     ("accuracy.py", "--quick"),
+    ("flows.py", "--quick"),
 )
 
 
