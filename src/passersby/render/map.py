@@ -12,12 +12,14 @@ import pyarrow as pa
 import shapely
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import PatchCollection, PolyCollection
+from matplotlib.collections import PatchCollection, PathCollection
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patches import Polygon as PolygonPatch
+from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
+from shapely.geometry.polygon import orient
 
 from passersby.model.schema import PAIR, place_of
 from passersby.render import arrows, ground, panels
@@ -67,10 +69,10 @@ def _cells(axes: Axes, cells: Pooled, place: Ground, caption: Caption) -> None:
     limits = classes(cells.mean)
     colours = palette(limits)
     norm = BoundaryNorm(limits, len(colours), clip=True)
-    _hexagons(
+    _outlines(
         axes, [s for s, ok in zip(shapes, shown, strict=True) if not ok], facecolor="none", hatch="//////"
     )
-    drawn = _hexagons(axes, [s for s, ok in zip(shapes, shown, strict=True) if ok])
+    drawn = _outlines(axes, [s for s, ok in zip(shapes, shown, strict=True) if ok])
     drawn.set(cmap=ListedColormap(colours), norm=norm, alpha=0.88)
     drawn.set_array(cells.mean[shown])
     _names(axes, frame)
@@ -81,7 +83,7 @@ def _flows(axes: Axes, pairs: Pooled, place: Ground, caption: Caption) -> None:
     frame = _base(axes, together([place.shape(int(cell)) for cell in np.unique(pairs.key)]))
     shown = np.unique(pairs.key[np.isfinite(pairs.mean)])
     ends = [east_of(place.shape(int(cell)), frame[0]) for cell in shown]
-    _hexagons(axes, ends, facecolor="none", edgecolor="#d3dadd", linewidth=0.5)
+    _outlines(axes, ends, facecolor="none", edgecolor="#d3dadd", linewidth=0.5)
     _names(axes, frame)
     arrows.draw(axes, pairs, place, caption)
 
@@ -109,12 +111,19 @@ def _frame(axes: Axes, bounds: Frame) -> Frame:
     return frame
 
 
-def _hexagons(axes: Axes, shapes: list[Any], **style: Any) -> PolyCollection:  # noqa: ANN401 (style words)
-    rings = [np.asarray(part.exterior.coords) for shape in shapes for part in shapely.get_parts(shape)]
+def _outlines(axes: Axes, shapes: list[Any], **style: Any) -> PathCollection:  # noqa: ANN401 (style words)
+    """Draw shapes, each as one path with all its parts and holes, so that each takes one value."""
     words = {"edgecolor": HATCH if style else "white", "linewidth": 0.3, "zorder": 2 if style else 3, **style}
-    collection = PolyCollection(rings, **words)
+    collection = PathCollection([_path(shape) for shape in shapes], **words)
     axes.add_collection(collection)
     return collection
+
+
+def _path(shape: Any) -> Path:  # noqa: ANN401
+    """Return a shape as a path; holes turn the other way, so that they are not filled."""
+    parts = [orient(part) for part in shapely.get_parts(shape)]
+    rings = [ring for part in parts for ring in (part.exterior, *part.interiors)]
+    return Path.make_compound_path(*(Path(np.asarray(ring.coords), closed=True) for ring in rings))
 
 
 def _names(axes: Axes, frame: Frame) -> None:
