@@ -132,7 +132,7 @@ class TestByHand:
         assert self._counts(engine, fresh(), runs, zones, measure="presence", every="week") == hours
 
     def test_a_home_is_the_zone_of_most_nights(self, engine: DuckDB, fresh: Callable[[], Path]) -> None:
-        # a night in each of two cells of a zone are two of the zone: more than one long night elsewhere, though
+        # nights in two cells of a zone are two of the zone: more than one long night elsewhere, though
         # no cell of resolution 6 has as many hours
         *inside, outside = {int(h3i.cell_to_parent(cell, 6)): cell for cell in self.CELLS}.values()
         zones = zones_of([inside], 10)
