@@ -181,7 +181,8 @@ def test_pairs_bins_and_answers_without_a_shown_row_have_a_report_too(
     pairs = pa.Table.from_pylist(
         [{**row, "high": 6.0, "count": 5, "flag": ""}], schema=rows_of(PAIR, binned=True)
     )
-    by = facts(quality.report(asker.d, dataclasses.replace(release, rows=pairs)))
+    question = {**release.question, "measure": "flows"}
+    by = facts(quality.report(asker.d, dataclasses.replace(release, rows=pairs, question=question)))
     assert "pairs" in by["Rows and area"].text
     assert "Between views" not in by
 

@@ -128,7 +128,7 @@ def _values(estimates: Floats, error: Floats, columns: Columns, lost: float) -> 
 
 def _low_of_shown(estimates: Floats, error: Floats, columns: Columns, minimum: float) -> Floats:
     """Return the lower ends of single numbers of nodes, given that they lie above the threshold."""
-    error = error[:, None]
+    error = np.hypot(error[:, None], columns.spread * estimates)
     above = estimates / error - np.maximum(minimum / columns.factors / error, 2 * Z95)
     low: Floats = (estimates - error * np.interp(above, *_reaches())) * columns.factors
     return low
