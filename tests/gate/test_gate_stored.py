@@ -178,4 +178,12 @@ def test_the_hash_of_a_question_never_changes(empty: worlds.Asker) -> None:
     planned = empty.d.plan(
         empty.request(area=Area.from_names(["841f837ffffffff"]), filters=("weekday=sun,sat",)), empty.actor()
     )
-    assert planned.question.sha256 == "aa284159efebb6e714652943ae8c10eaae67d94edbd9d9053150c99e044c0adf"
+    assert planned.question.sha256 == "7f559ea09d9a4cb4fc6da9fe0ad9db885df9d2b6a3b6a479fbb2237d57ea267f"
+    assert planned.question.mechanism == "topdown-h3/1"
+
+
+@pytest.mark.parametrize("measure", ["visitors", "flows"])
+def test_measures_whose_levels_stand_alone_have_a_newer_mechanism(empty: worlds.Asker, measure: str) -> None:
+    """Their answers of before had other noise: they are not handed out for it."""
+    planned = empty.d.plan(empty.request(measure=measure), empty.actor())
+    assert planned.question.mechanism == "topdown-h3/2"

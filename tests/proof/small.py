@@ -151,7 +151,7 @@ def planned(ask: Ask) -> Planned:
         every=ask.every,
         filters=checked.filters,
         cost=MicroRho(ask.micro_rho),
-        mechanism=planning.MECHANISM,
+        mechanism=planning.MECHANISMS[checked.measure.kind],
         revisions=(1,),
         offset=ask.offset,
         zones=ask.zones,

@@ -36,8 +36,8 @@ from passersby.privacy.hierarchy.plan import Plan, make_plan
 from passersby.suppliers import registry
 from passersby.trustlog.entries import append
 
-MECHANISM = "topdown-h3/2"
-"""Name and version of what `privacy.hierarchy` does: part of each question."""
+MECHANISMS = {"additive": "topdown-h3/1", "levels": "topdown-h3/2", "pairs": "topdown-h3/2"}
+"""Name and version of what `privacy.hierarchy` does for each kind of measure: part of each question."""
 
 LEAST_MICRO_RHO = 100
 """Least cost of a question (epsilon about 0.04): each of up to eight levels must get a part of it."""
@@ -242,7 +242,7 @@ def _question(parts: Parts, checked: Checked, area: Area, now: int) -> Question:
         every=request.every,
         filters=checked.filters,
         cost=cost,
-        mechanism=MECHANISM,
+        mechanism=MECHANISMS[checked.measure.kind],
         revisions=tuple(revision(p, config, now) for p in checked.read.periods(config.offset)),
         offset=config.offset,
         zones=request.zones,

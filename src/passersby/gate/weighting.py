@@ -69,7 +69,8 @@ def make(release: Release, span: Span, wish: Weighting) -> Weights:
     window = Span(question["from"], question["to"])
     if (question["measure"], question["definition"]) != (RESIDENTS.name, RESIDENTS.version):
         raise refusal("bad-residents")
-    zoned, finest = "zones" in question, question["resolution"]
+    zoned = "zones" in question
+    finest = HOME_RESOLUTION if zoned else question["resolution"]
     if not window.start <= span.start < span.end <= window.end or zoned != (census.resolution is None):
         raise refusal("bad-residents")
     if census.resolution is not None and finest > census.resolution:
