@@ -2,11 +2,12 @@
 
     python benchmarks/stays.py [--pings 20000000] [--sample 100000] [--python PYTHON ...]
 
-The figures count the kernel alone: no reading, no writing. The other libraries run on a sample, each in the
-first of the given interpreters that has it; none of them is a dependency. The second table takes trackintel's
-rules and turns them into ours one by one: what a line adds in differences has the line's reason. Its columns
-are stays with the same arrival and departure, with the same arrival and another departure, the median of that
-difference, and stays whose arrival only one side has.
+Figures of the kernel count it alone: no reading, no writing. Then files as the lake writes them are read,
+without and with the kernel. The other libraries run on a sample, each in the first of the given interpreters
+that has it; none of them is a dependency. The second table takes trackintel's rules and turns them into ours
+one by one: what a line adds in differences has the line's reason. Its columns are stays with the same arrival
+and departure, with the same arrival and another departure, the median of that difference, and stays whose
+arrival only one side has.
 """
 
 from __future__ import annotations
@@ -26,8 +27,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from passersby.derive import batches
 from passersby.derive.stays import TRACKINTEL, Columns, Rules, derive
+from passersby.derive.stays_files import COLUMNS
+from passersby.lake.layout import ENCODINGS, ROW_GROUP
 from passersby.model.cells import FINEST, cells_at
 from passersby.model.period import HOUR, WEEK, Period
 
@@ -109,6 +115,30 @@ def time_ours(columns: Columns) -> Iterator[str]:
         yield f"{line(what, len(columns[0]), seconds, stays)}   {trips:,} trips   {of_cpu}"
 
 
+def time_reading(columns: Columns, folder: Path) -> Iterator[str]:
+    """Yield lines for reading the columns from files of the lake on two threads, and for stays from them."""
+    paths = [folder / f"{i}.parquet" for i in range(PARTS)]
+    for path, piece in zip(paths, parts(columns), strict=True):
+        table = pa.table(dict(zip(COLUMNS, map(pa.array, piece), strict=True)))
+        options = replace(ENCODINGS["pings"], dictionary=("device", "accuracy_m", "delivery")).options()
+        pq.write_table(table, path, row_group_size=ROW_GROUP, **options)
+
+    def read(path: Path) -> int:
+        return sum(len(chunk[0]) for chunk in batches.devices([path], COLUMNS))
+
+    def stayed(path: Path) -> int:
+        return sum(len(derive(chunk)[0].device) for chunk in batches.devices([path], COLUMNS))
+
+    with ThreadPoolExecutor(2) as pool:
+        for what, work in (("reading, 2 threads", read), ("reading and kernel, 2 threads", stayed)):
+            spent = []
+            for _ in range(5):
+                begun = time.perf_counter()
+                found = sum(pool.map(work, paths))
+                spent.append(time.perf_counter() - begun)
+            yield line(what, len(columns[0]), statistics.median(spent), found if work is stayed else 0)
+
+
 def line(what: str, pings: int, seconds: float, stays: int) -> str:
     """Return one line of the first table."""
     return f"{what:28} {pings / 1e6:7.2f} M pings {pings / seconds / 1e6:10.4f} M/s   {stays:9,} stays"
@@ -162,8 +192,10 @@ def main() -> None:
         "--python", nargs="*", default=[], help="interpreters of environments with other libraries"
     )
     given = parser.parse_args()
-    for text in time_ours(tracks(given.pings, seed=1)):
-        print(text, flush=True)
+    columns = tracks(given.pings, seed=1)
+    with tempfile.TemporaryDirectory() as folder:
+        for text in itertools.chain(time_ours(columns), time_reading(columns, Path(folder))):
+            print(text, flush=True)
     sample = tracks(given.sample, seed=2)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "sample.npz"
