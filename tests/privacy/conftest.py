@@ -14,6 +14,8 @@ import pytest
 from passersby.model.cells import children
 from passersby.model.period import HOUR, Period
 from passersby.model.place import Area
+from passersby.store.database import Database
+from privacy.books import granted
 
 Integers = npt.NDArray[np.int64]
 
@@ -111,3 +113,15 @@ def city(root: int, week: Integers) -> Callable[[float], pa.Table]:
         return pa.table({"cell": cells[at], "start": week[hour], "count": counts[at, hour]})
 
     return make
+
+
+@pytest.fixture
+def books(database: Database) -> Database:
+    """A database in which the licences L and M are granted."""
+    return granted(database)
+
+
+@pytest.fixture
+def sqlite_books(sqlite_database: Database) -> Database:
+    """The same, for what does not depend on the database."""
+    return granted(sqlite_database)
