@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import typer.main
+from sqlalchemy import select
 
 import worlds
 from passersby.cli.app import app
@@ -22,6 +23,7 @@ from passersby.lake.write import LEASE_S, Work
 from passersby.model.cost import MicroRho
 from passersby.model.period import Period
 from passersby.model.place import Area
+from passersby.store.tables import LogSalt
 from proof.planting import HEADER, ID, Said, rows, spoiled
 
 BUNDLE = f"""
@@ -78,6 +80,11 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
         ("log", "verify", *at),
         ("log", "show", "--last", "1000", *at),
         ("log", "prove", "3", *at),
+        ("log", "cosign", *at),
+        ("log", "export", folder / "copy", *at),
+        ("log", "disclose", "1", "--field", "name", "--to", "x", "--out", folder / "d.json", *at, *custodian),
+        ("witness", "init", folder / "witness", "--name", "example.org/w"),
+        ("witness", "show", folder / "witness"),
         ("supplier", "sniff", folder / "simple.csv"),
         ("supplier", "sniff", folder / "sovrn.tsv"),
         ("ingest", folder / "simple.csv", "--supplier", "simple", *at, *custodian),
@@ -225,6 +232,9 @@ def deployment_calls(folder: Path) -> dict[str, Callable[[Deployment], object]]:
         "balances": lambda d: d.balances(),
         "licence_balances": lambda d: d.licence_balances(worlds.LICENCE),
         "verify_log": lambda d: d.verify_log(),
+        "export_log": lambda d: d.export_log(folder / "exported"),
+        "disclose": _disclosed,
+        "ask_witnesses": lambda d: d.ask_witnesses(now=now, force=True),
         "verify_ledger": lambda d: d.verify_ledger(),
         "doctor": lambda d: d.doctor(deep=True),
         "expire": lambda d: d.expire(now=now),
@@ -249,6 +259,7 @@ def view_calls(folder: Path) -> dict[str, Callable[[Deployment], object]]:
         "release": lambda d: views.release(d, first(d)),
         "label_text": lambda d: views.label_text(first(d)),
         "about": lambda d: views.about(d, first(d)),
+        "unit": lambda d: views.unit(first(d)),
         "write": lambda d: views.write(d, first(d), folder / "rows.sdmx.csv"),
         "structure": lambda d: views.structure(first(d)),
         "picture": lambda d: views.picture(d, first(d)),
@@ -273,6 +284,7 @@ def plan_calls() -> dict[str, Callable[[Deployment], object]]:
         "declared_devices": lambda d: plans.declared_devices(
             d, d.plan(request(), worlds.analyst(d), now=now)
         ),
+        "level_name": lambda _: [plans.level_name(level) for level in (-2, -1, 7)],
         "choose": lambda d: plans.choose(d, wish, worlds.analyst(d), now=now),
     }
 
@@ -289,6 +301,17 @@ def command_names() -> set[tuple[str, ...]]:
 def request(**changed: Any) -> Request:
     """Return a question that the licence allows, with some of it changed."""
     return story.question(**{"every": "day", "epsilon": 0.25, **changed})
+
+
+def _disclosed(d: Deployment) -> object:
+    """Show every hidden field of every entry of the log."""
+    with d.database.read() as session:
+        hidden = session.execute(select(LogSalt.index, LogSalt.name)).all()
+    who = d.actor(d.layout.people / "custodian.key")
+    return [
+        d.disclose(index, [name for i, name in hidden if i == index], to="x", actor=who, now=worlds.now())
+        for index in sorted({index for index, _ in hidden})
+    ]
 
 
 def _written(d: Deployment) -> object:

@@ -22,7 +22,11 @@ from passersby.gate import gate
 from proof import planting, saying, traces
 from proof.planting import ID, Said
 
-APART = {("demo",): "makes a deployment of its own", ("init",): "makes a deployment without data"}
+APART = {
+    ("demo",): "makes a deployment of its own",
+    ("init",): "makes a deployment without data",
+    ("witness", "serve"): "listens until it is interrupted, and holds heads of logs only",
+}
 """Commands that cannot know the phone."""
 
 LAKE = ("lake/pings/", "lake/presence/", "lake/stays/", "lake/trips/")
