@@ -7,38 +7,22 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import loopback
-from passersby.cli import main
+from cli.shell import Shell
+from passersby.cli import logs
+from passersby.errors import IntegrityError
+from passersby.model.period import HOUR
+from passersby.trustlog.heads import Witnessed
+from passersby.trustlog.verify import Report
 
 RUN = "import sys; from passersby.cli.main import run; sys.argv[0] = 'passersby'; run()"
-
-
-class Shell:
-    """Runs commands and reads what they print."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def run(self, *arguments: str, code: int = 0) -> str:
-        self._capsys.readouterr()
-        found = main.call(list(arguments))
-        printed = self._capsys.readouterr()
-        assert found == code, f"{arguments}: {printed.out}{printed.err}"
-        return " ".join((printed.out + printed.err).split())
-
-    def json(self, *arguments: str, code: int = 0) -> Any:
-        self._capsys.readouterr()
-        found = main.call([*arguments, "--json"])
-        printed = self._capsys.readouterr()
-        assert found == code, f"{arguments}: {printed.out}{printed.err}"
-        return json.loads(printed.out)
 
 
 @pytest.fixture
@@ -161,3 +145,12 @@ def test_settings_of_witnesses_are_checked(shell: Shell, line: str) -> None:
     with Path("d/passersby.toml").open("a", encoding="utf-8") as file:
         file.write(f"\n{line}\n")
     assert "itness" in shell.run("status", code=2 if 'x"]' in line else 3)
+
+
+@pytest.mark.parametrize(("needed", "fresh"), [(1, True), (2, False), (3, False)])
+def test_a_quorum_is_as_old_as_its_last_signature_that_is_needed(needed: int, fresh: bool) -> None:
+    """One witness that signs an old checkpoint again makes it no fresher for the others."""
+    times = {"a": int(time.time()), "b": int(time.time()) - 5 * HOUR, "c": int(time.time()) - 9 * HOUR}
+    report = Report("x", 5, "", 5, 1, witnessed=Witnessed(5, times))
+    with nullcontext() if fresh else pytest.raises(IntegrityError, match="more than 3 hours ago"):
+        logs._check_age(report, needed, 3)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 import forms
+from cli.shell import Shell
 from passersby.cli import main
 from passersby.gate import gate
 
@@ -19,35 +18,13 @@ WEEK = "2026-W20"
 ASK = ["--period", WEEK, "--licence", "city", "--purpose", forms.PURPOSE, "--case", "c1"]
 
 
-class Shell:
-    """Runs commands in one folder and reads what they print."""
-
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder = folder
-        self._capsys = capsys
-
-    def run(self, *arguments: str, code: int = 0) -> str:
-        self._capsys.readouterr()
-        found = main.call(list(arguments))
-        printed = self._capsys.readouterr()
-        assert found == code, f"{arguments}: {printed.out}{printed.err}"
-        return printed.out + printed.err
-
-    def json(self, *arguments: str, code: int = 0) -> Any:
-        self._capsys.readouterr()
-        found = main.call([*arguments, "--json"])
-        printed = self._capsys.readouterr()
-        assert found == code, f"{arguments}: {printed.out}{printed.err}"
-        return json.loads(printed.out)
-
-
 @pytest.fixture
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PASSERSBY_DEPLOYMENT", "d")
     monkeypatch.setenv("PASSERSBY_KEY", "d/people/custodian.key")
     monkeypatch.setattr(gate, "TICK_S", 0.001)
-    return Shell(tmp_path / "d", capsys)
+    return Shell(capsys)
 
 
 def test_the_whole_way(shell: Shell) -> None:
@@ -60,7 +37,7 @@ def test_the_whole_way(shell: Shell) -> None:
 def missing_records_are_named(shell: Shell) -> list[str]:
     shell.run("init", "d", "--utc-offset", "+02:00")
     assert "no licence" in shell.run("ask", "presence", *ASK, code=5).lower()
-    forms.fill_all(shell.folder)
+    forms.fill_all(Path("d"))
     missing = shell.run("licence", "grant", "--file", "d/licence.toml", code=4)
     assert "passersby impact approve --file" in missing
     shell.run("person", "add", "olga", "--role", "privacy")
@@ -124,7 +101,7 @@ def questions_are_answered(shell: Shell) -> None:
 
 
 def everything_can_be_checked(shell: Shell) -> None:
-    vkey = (shell.folder / "log.vkey").read_text(encoding="utf-8").strip()
+    vkey = (Path("d") / "log.vkey").read_text(encoding="utf-8").strip()
     inside, outside = shell.json("log", "verify"), shell.json("log", "verify", "d/log", "--vkey", vkey)
     assert inside == outside
     shell.run("log", "verify", "d/log", code=2)

@@ -15,7 +15,7 @@ from passersby.model.period import HOUR, instant_text
 
 if TYPE_CHECKING:
     from passersby.trustlog.disclosure import Disclosed
-    from passersby.trustlog.heads import Quorum, Witnessed
+    from passersby.trustlog.heads import Quorum
     from passersby.trustlog.verify import Report
 
 log = typer.Typer(help="The transparency log.", no_args_is_help=True)
@@ -77,7 +77,7 @@ def verify(
         with opened(folder) as d:
             report, asked = d.verify_log(older=kept), d.publisher.quorum
     if within is not None:
-        _check_age(report, within)
+        _check_age(report, asked.needed, within)
 
     def human() -> None:
         if shown is not None:
@@ -195,19 +195,18 @@ def _quorum(keys: list[str], needed: int | None) -> Quorum:
     return Quorum(witnesses, len(witnesses) if needed is None else needed)
 
 
-def _check_age(report: Report | None, hours: int) -> None:
+def _check_age(report: Report | None, needed: int, hours: int) -> None:
+    """Raise where fewer witnesses than are needed signed so lately: one of them alone says nothing."""
     signed = report.witnessed if report else None
     if signed is None:
         raise UsageError("No witness is named whose signature could be old.", "Give --witness.")
-    if max(signed.signers.values()) < now() - hours * HOUR:
+    times = sorted(signed.signers.values(), reverse=True)
+    together = times[min(needed, len(times)) - 1]
+    if together < now() - hours * HOUR:
         raise IntegrityError(
-            f"The witnesses signed last at {_time(signed)}, which is more than {hours} hours ago.",
+            f"So many witnesses signed last at {instant_text(together, 0)}: more than {hours} hours ago.",
             "This copy is old, or the witnesses are away: fetch the log again, and ask the operator.",
         )
-
-
-def _time(signed: Witnessed) -> str:
-    return instant_text(max(signed.signers.values()), 0)
 
 
 def _bytes(path: Path) -> bytes:
