@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from passersby.engines.base import Engine
 from passersby.engines.duckdb import DuckDB
 from passersby.engines.spark import Spark
 from passersby.errors import Refusal
@@ -79,7 +80,13 @@ def asks(draw: st.DrawFn, cells: tuple[int, ...], measure: str) -> Ask:
 def _check(data: st.DataObject, engine: DuckDB, folder: Path, measure: str, **changed: Any) -> None:
     lake = changed.pop("lake", SmallLake)
     runs, cells = data.draw(worlds())
-    ask = replace(data.draw(asks(cells, measure)), **changed)
+    holds(engine, folder, runs, replace(data.draw(asks(cells, measure)), **changed), lake)
+
+
+def holds(
+    engine: Engine, folder: Path, runs: Sequence[Run], ask: Ask, lake: Callable[..., Any] = SmallLake
+) -> None:
+    """Check everything that is claimed of a drawn question over a drawn world."""
     try:
         planned(ask)
     except Refusal as refused:

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import delete
 
 from passersby.errors import IntegrityError, PassersbyError, Refusal, UnknownName, UnreadableFile, UsageError
 from passersby.keys.signed import Actor
-from passersby.store.tables import Person
+from passersby.store.tables import LogSalt, Person
 from passersby.trustlog import disclosure
 from passersby.trustlog.entries import stored
 from passersby.trustlog.verify import reveal
@@ -160,10 +161,6 @@ def test_other_bytes_are_said(data: bytes) -> None:
 
 
 def test_an_erased_field_cannot_be_shown(log: Any, shown_by: Any, tmp_path: Path) -> None:
-    from sqlalchemy import delete  # noqa: PLC0415
-
-    from passersby.store.tables import LogSalt  # noqa: PLC0415
-
     assert tmp_path.exists()
     with log.database.write() as session:
         session.execute(delete(LogSalt).where(LogSalt.name == "rows"))

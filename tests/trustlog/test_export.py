@@ -12,8 +12,8 @@ import pytest
 from passersby.errors import IntegrityError, UsageError
 from passersby.trustlog.export import export
 from passersby.trustlog.kinds import KINDS
-from passersby.trustlog.tiles import tiles
-from passersby.trustlog.verify import verify_folder
+from passersby.trustlog.tiles import TileBuilder, tiles
+from passersby.trustlog.verify import reveal, verify_folder
 from trustlog.witnessed import BOTH, NAMES, cosign_published
 
 
@@ -48,8 +48,6 @@ def test_the_public_view_shows_public_fields_alone(published: Any, tmp_path: Pat
 
 
 def test_no_salt_no_value_and_no_key_is_in_it(log: Any, tmp_path: Path) -> None:
-    from passersby.trustlog.verify import reveal  # noqa: PLC0415
-
     log.add(300, ids="38400000-8cf0-11bd-b23e-10b96e40000d")
     log.publish()
     export(log.folder, tmp_path / "out", log.vkey)
@@ -142,8 +140,6 @@ def test_a_killed_export_leaves_the_earlier_copy_whole(
 
 @pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 65_536, 66_000])
 def test_the_list_of_tiles_is_that_of_the_builder(size: int) -> None:
-    from passersby.trustlog.tiles import TileBuilder  # noqa: PLC0415
-
     builder = TileBuilder()
     made = [place for _ in range(size) for place, _ in builder.add(b"\x00" * 32)]
     made += [place for place, _ in builder.partial()]

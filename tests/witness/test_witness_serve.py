@@ -12,6 +12,7 @@ import pytest
 
 import loopback
 from passersby.errors import BadRecord, OperationError, UsageError
+from passersby.trustlog.checkpoint import VerifierKey
 from passersby.trustlog.cosignature import cosigned
 from passersby.trustlog.web import Site
 from passersby.witness import folder, serve
@@ -73,8 +74,6 @@ def test_a_port_that_is_taken_is_said() -> None:
 
 
 def test_a_folder_is_made_and_read(tmp_path: Path, tree: Any) -> None:
-    from passersby.trustlog.checkpoint import VerifierKey  # noqa: PLC0415
-
     place = tmp_path / "w"
     vkey = folder.create(place, "w.example/1")
     assert folder.load(place).vkey == vkey

@@ -41,11 +41,8 @@ def draw(axes: Axes, pairs: Pooled, ground: Ground, caption: Caption) -> None:
         else:
             room = 1 + _dot(dots[destination]) / 2 if destination in dots else 1
             _arrow(axes, at[origin], at[destination], step, colours[step], room)
-    few = (
-        ""
-        if len(drawn) == (all_shown := int(np.isfinite(pairs.mean).sum()))
-        else (f"\nlargest {len(drawn):,} of {all_shown:,} shown pairs")
-    )
+    shown = int(np.isfinite(pairs.mean).sum())
+    few = "" if len(drawn) == shown else f"\nlargest {len(drawn):,} of {shown:,} shown pairs"
     title = f"{caption.unit} {caption.each}\narrow: between {ground.what} · dot: within one{few}"
     _legend(axes, limits, colours, title)
 
