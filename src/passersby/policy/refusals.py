@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from passersby.errors import BudgetSpent, PeriodOpen, Refusal
-from passersby.keys.signed import ROLE_MISSING
+from passersby.keys.signed import ROLE_MISSING, SAME_PERSON
 
 _LICENCE = "Ask a custodian; a licence is never changed, but a new one can be granted."
 
@@ -135,7 +135,7 @@ GATE: dict[str, tuple[str, str]] = {
 }
 """Codes of the gate's own checks."""
 
-ACCOUNTS: dict[str, tuple[str, str]] = {"role-missing": ROLE_MISSING}
+ACCOUNTS: dict[str, tuple[str, str]] = {"role-missing": ROLE_MISSING, "same-person": SAME_PERSON}
 """Codes of commands that a person signs."""
 
 REFUSALS: dict[str, tuple[str, str]] = DECISION | GATE | ACCOUNTS

@@ -55,6 +55,10 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "label_sha256",
         ),
         "release.repeated": ("release", "licence"),
+        "proposal.made": ("proposal", "act", "subject", "by", "record_sha256"),
+        "proposal.approved": ("proposal", "act", "subject", "by", "acts_from"),
+        "proposal.refused": ("proposal", "act", "subject", "by"),
+        "act.refused": ("act", "code"),
     }
 )
 """Kind of entry -> names of its public fields. Every other field is a salted commitment."""
@@ -84,6 +88,10 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "question.reserved": "Privacy budget was spent on a question, before anything was read.",
         "release.made": "A noisy answer was stored and left through the gate.",
         "release.repeated": "A stored answer was given again; it costs nothing.",
+        "proposal.made": "A person proposed an act that takes two.",
+        "proposal.approved": "A second person signed a proposal; it acts from the time stated.",
+        "proposal.refused": "A proposal was refused or taken back; it never acts.",
+        "act.refused": "A person tried what their role or a rule does not allow.",
     }
 )
 """Kind of entry -> one sentence for a reader of the log."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from passersby.store.tables import Base
+from passersby.store.all_tables import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

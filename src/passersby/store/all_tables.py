@@ -1,0 +1,10 @@
+"""Every table of the control database: who reads the whole schema imports `Base` from here."""
+
+from __future__ import annotations
+
+from passersby.store import proposal_tables as _proposals
+from passersby.store.tables import Base
+
+__all__ = ["Base"]
+
+_MODULES = (_proposals,)
