@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,11 @@ def enrol(session: Session, person_id: str, *roles: str, by: Actor | None, folde
         session, person_id=person_id, name=person_id.title(), roles=roles, public_key=public, by=by, now=NOW
     )
     return actor_from(path, session)
+
+
+@pytest.fixture(name="enrol")
+def _enrol() -> Callable[..., Actor]:
+    return enrol
 
 
 @pytest.fixture

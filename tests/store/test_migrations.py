@@ -41,7 +41,10 @@ def _schema(engine: Engine) -> dict[str, Any]:
             "foreign": sorted(map(str, told.get_foreign_keys(name))),
             "unique": sorted(map(str, told.get_unique_constraints(name))),
             "checks": sorted(map(str, told.get_check_constraints(name))),
-            "indexes": sorted(map(str, told.get_indexes(name))),
+            "indexes": sorted(
+                str({**index, "dialect_options": {k: str(v) for k, v in index["dialect_options"].items()}})
+                for index in told.get_indexes(name)
+            ),
         }
         for name in told.get_table_names()
         if name != "alembic_version"

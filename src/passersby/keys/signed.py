@@ -28,6 +28,12 @@ ROLE_MISSING = (
 )
 """Text of the refusal `role-missing`: message and next step."""
 
+SAME_PERSON = (
+    "An act that takes two people cannot be approved by the person who proposed it.",
+    "Ask another person; `passersby proposal list` shows who may approve it.",
+)
+"""Text of the refusal `same-person`."""
+
 
 @dataclass(frozen=True)
 class Actor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from passersby.errors import BudgetSpent, PeriodOpen, Refusal
-from passersby.keys.signed import ROLE_MISSING
+from passersby.keys.signed import ROLE_MISSING, SAME_PERSON
 from passersby.trustlog.cosigning import NO_WITNESS, WITNESSES_AWAY
 
 _LICENCE = "Ask a custodian; a licence is never changed, but a new one can be granted."
@@ -148,7 +148,7 @@ GATE: dict[str, tuple[str, str]] = {
 }
 """Codes of the gate's own checks."""
 
-ACCOUNTS: dict[str, tuple[str, str]] = {"role-missing": ROLE_MISSING}
+ACCOUNTS: dict[str, tuple[str, str]] = {"role-missing": ROLE_MISSING, "same-person": SAME_PERSON}
 """Codes of commands that a person signs."""
 
 LOG: dict[str, tuple[str, str]] = {"no-witness": NO_WITNESS, "witnesses-away": WITNESSES_AWAY}

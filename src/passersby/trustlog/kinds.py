@@ -60,6 +60,10 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "release.repeated": ("release", "licence"),
         "witnesses.changed": ("witnesses", "quorum"),
         "log.disclosed": ("entry", "by"),
+        "proposal.made": ("proposal", "act", "subject", "by", "record_sha256"),
+        "proposal.approved": ("proposal", "act", "subject", "by", "acts_from"),
+        "proposal.refused": ("proposal", "act", "subject", "by"),
+        "act.refused": ("act", "code"),
     }
 )
 """Kind of entry -> names of its public fields. Every other field is a salted commitment."""
@@ -91,6 +95,10 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "release.repeated": "A stored answer was given again; it costs nothing.",
         "witnesses.changed": "Whose signatures this log asks for: verifier keys, and how many must sign.",
         "log.disclosed": "Hidden fields of an entry were shown to an auditor, by this person.",
+        "proposal.made": "A person proposed an act that takes two.",
+        "proposal.approved": "A second person signed a proposal; it acts from the time stated.",
+        "proposal.refused": "A proposal was refused or taken back; it never acts.",
+        "act.refused": "A person tried what their role or a rule does not allow.",
     }
 )
 """Kind of entry -> one sentence for a reader of the log."""

@@ -1,0 +1,59 @@
+"""Acts that take two people, with what each does once the second one has signed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from sqlalchemy.orm import Session
+
+from passersby.deployment.opened import Deployment
+from passersby.errors import Refusal
+from passersby.keys.signed import Actor
+from passersby.people import proposals
+from passersby.people.proposals import Proposal
+from passersby.trustlog.entries import JSON, append
+
+Effect = Callable[[Deployment, Session, Proposal, int], None]
+"""Takes effect in the transaction that records the approval, `(deployment, session, proposal, now)`."""
+
+EFFECTS: dict[str, Effect] = {}
+"""Kind of act -> its effect; the same kinds as `people.proposals.RULES`."""
+
+
+def propose(
+    d: Deployment, kind: str, subject: str, record: Mapping[str, JSON], *, actor: Actor, now: int
+) -> Proposal:
+    """Record a proposal. See `people.proposals.propose`."""
+    with refusals_logged(d, kind, actor=actor, now=now), d.writing() as session:
+        return proposals.propose(session, kind, subject, record, actor=actor, now=now)
+
+
+def approve(d: Deployment, number: int, *, actor: Actor, now: int) -> Proposal:
+    """Sign a proposal as its second person; approval and effect are one transaction, or nothing.
+
+    Raises: as `people.proposals.approve`, and what the effect raises.
+    """
+    with d.database.read() as session:
+        kind = proposals.get(session, number).kind
+    with refusals_logged(d, kind, actor=actor, now=now), d.writing() as session:
+        proposal = proposals.approve(session, number, actor=actor, now=now)
+        EFFECTS[kind](d, session, proposal, now)
+        return proposal
+
+
+def refuse(d: Deployment, number: int, *, reason: str, actor: Actor, now: int) -> Proposal:
+    """Refuse a proposal, or take back one's own. See `people.proposals.refuse`."""
+    with d.writing() as session:
+        return proposals.refuse(session, number, reason=reason, actor=actor, now=now)
+
+
+@contextmanager
+def refusals_logged(d: Deployment, act: str, *, actor: Actor, now: int) -> Iterator[None]:
+    """Log a refusal that the block raises, in a transaction of its own: the block's has left nothing."""
+    try:
+        yield
+    except Refusal as refused:
+        with d.writing() as session:
+            append(session, "act.refused", {"act": act, "code": refused.code}, {"by": actor.id}, now=now)
+        raise
