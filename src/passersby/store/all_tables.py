@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from passersby.store import keys_tables as _keys
 from passersby.store import witness_tables as _witnesses
 from passersby.store.tables import Base
 
 __all__ = ["Base"]
 
-_MODULES = (_witnesses,)
+_MODULES = (_keys, _witnesses)
