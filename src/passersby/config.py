@@ -62,6 +62,18 @@ class Config:
     """Outside witnesses of the log, each as "VERIFIERKEY URL"; each change is an entry of the log."""
     witness_quorum: int = 0
     """How many of the witnesses must sign; without a quorum no court's order is fulfilled, demos excepted."""
+    pkcs11_module: str = ""
+    """Library of the PKCS#11 token that may keep the key-encryption key, such as libsofthsm2.so."""
+    pkcs11_token: str = ""
+    """Label of that token, as its own tool shows it."""
+    pkcs11_pin_file: str = ""
+    """File with its user PIN, mode 0600; empty: the environment variable PASSERSBY_PKCS11_PIN."""
+    vault_url: str = ""
+    """Address of the HashiCorp Vault that may keep the key-encryption key; https, except on this machine."""
+    vault_mount: str = "transit"
+    """Path of its transit secrets engine."""
+    vault_token_file: str = ""
+    """File with Vault's token, mode 0600; empty: the environment variable VAULT_TOKEN."""
 
     def __post_init__(self) -> None:
         parse_offset(self.utc_offset)

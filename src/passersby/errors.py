@@ -17,6 +17,7 @@
     └── OperationError (7)          the machine failed: disk, database, engine
         ├── DiskFull
         ├── Busy                    another process holds what this one needs
+        ├── KeeperAway              what holds the key-encryption key does not answer
         └── EngineFailed
 
 Each error carries `message` (what happened), `next_step` (what to do now) and `code` (stable,
@@ -161,6 +162,12 @@ class Busy(OperationError):
     """Another process holds what this one needs."""
 
     code = "busy"
+
+
+class KeeperAway(OperationError):
+    """The token or server that holds the key-encryption key does not answer; no key was lost."""
+
+    code = "keeper-away"
 
 
 class EngineFailed(OperationError):

@@ -76,7 +76,7 @@ def test_an_unassessed_supplier_is_due(asker: worlds.Asker) -> None:
 
 def test_a_healthy_deployment(asker: worlds.Asker) -> None:
     checks = asker.d.doctor(deep=True)
-    assert [check.ok for check in checks] == [True] * 4
+    assert [check.ok for check in checks] == [True] * 5
     assert all(check.next_step == "" for check in checks)
 
 

@@ -1,4 +1,4 @@
-"""A deployment with all records and no delivery, and who asks it."""
+"""Deployments: one with all records and no delivery, and one whose keys may be changed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import worlds
+from deployment import keyed as keyed_deployments
 from passersby.gate import gate
 
 
@@ -23,3 +24,13 @@ def asker(built: worlds.World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(gate, "TICK_S", 0.001)
     with built.copied(tmp_path / "d").open() as d:
         yield worlds.Asker(d)
+
+
+@pytest.fixture(scope="session")
+def keyed_once(tmp_path_factory: pytest.TempPathFactory) -> keyed_deployments.Keyed:
+    return keyed_deployments.make(tmp_path_factory.mktemp("keyed") / "d")
+
+
+@pytest.fixture
+def keyed(keyed_once: keyed_deployments.Keyed, tmp_path: Path) -> keyed_deployments.Keyed:
+    return keyed_once.copied(tmp_path / "d")

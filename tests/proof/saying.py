@@ -85,6 +85,14 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
         ("log", "disclose", "1", "--field", "name", "--to", "x", "--out", folder / "d.json", *at, *custodian),
         ("witness", "init", folder / "witness", "--name", "example.org/w"),
         ("witness", "show", folder / "witness"),
+        ("keys", "status", *at),
+        ("keys", "share", "--to", f"anna={folder / 'a'}", "--to", f"paula={folder / 'b'}", *at, *custodian),
+        ("keys", "test-shares", "--share", folder / "a", "--share", folder / "b", *at, *custodian),
+        ("keys", "move", "--to", "vault", *at, *custodian),
+        ("keys", "rotate", *at, *custodian),
+        ("keys", "rotate-log", *at, *custodian),
+        ("keys", "recover", "--share", folder / "a", "--share", folder / "b", *at, *custodian),
+        ("keys", "lost", ID, *at, *custodian),
         ("supplier", "sniff", folder / "simple.csv"),
         ("supplier", "sniff", folder / "sovrn.tsv"),
         ("ingest", folder / "simple.csv", "--supplier", "simple", *at, *custodian),
@@ -113,6 +121,8 @@ def run_wrong_commands(world: worlds.World, folder: Path, said: Said) -> None:
             ("impact", "approve", "--file", path),
             ("licence", "grant", "--file", path),
             ("bundle", path),
+            ("keys", "test-shares", "--share", path),
+            ("keys", "recover", "--share", path),
         ):
             said.command(*command, *at, *custodian)
         said.command("supplier", "sniff", path)
@@ -212,6 +222,9 @@ def deployment_calls(folder: Path) -> dict[str, Callable[[Deployment], object]]:
         "writing": _written,
         "announce": lambda d: d.announce(now=now),
         "sweep": lambda d: d.sweep(now),
+        "log_keys": lambda d: d.log_keys(),
+        "tidy_keys": lambda d: d.tidy_keys(now),
+        "leave_log_key": lambda d: d.leave_log_key(),
         "actor": worlds.analyst,
         "sensitive": lambda d: [d.sensitive, d.sensitive.current()],
         "load_places": lambda d: d.load_places(

@@ -15,6 +15,7 @@ from passersby.store.all_tables import Base
 from passersby.store.database import Database
 from passersby.trustlog.entries import append
 from passersby.trustlog.publish import Publisher
+from trustlog.rekeyed import Rekeyed
 
 ORIGIN = "example.org/passersby"
 HIDDEN = "held back"
@@ -107,3 +108,9 @@ def published(tmp_path: Path, published_once: Log) -> Log:
 @pytest.fixture
 def log(make_log: Callable[[], Log]) -> Log:
     return make_log()
+
+
+@pytest.fixture
+def rekeyed(make_log: Callable[[], Log]) -> Rekeyed:
+    """A log that had one key for 10 entries, to be replaced."""
+    return Rekeyed(make_log().grown(10))

@@ -76,7 +76,7 @@ def status(folder: Folder = Path(), as_json: AsJson = False) -> None:
     from passersby.custody import health
 
     with opened(folder) as d:
-        found = health.status(d.database, now=now())
+        found, keeper = health.status(d.database, now=now()), health.keeper_of(d.kept)
         d.ask_witnesses()
         standing, problems = d.publisher.standing(), d.cosigning.problems()
 
@@ -92,11 +92,12 @@ def status(folder: Folder = Path(), as_json: AsJson = False) -> None:
             out.print(f"[yellow]due[/]  {line}")
         if not found.due:
             out.print("Nothing is due.")
+        out.print(keeper, soft_wrap=True)
         for name, problem in problems.items():
             out.print(f"[yellow]witness[/]  {name} {problem} (`passersby log cosign`)", soft_wrap=True)
         out.print(f"[dim]{standing.text}[/]", soft_wrap=True)
 
-    found_json = found.to_json() | {"log": standing.to_json() | {"problems": problems}}
+    found_json = found.to_json() | {"keys": keeper, "log": standing.to_json() | {"problems": problems}}
     emit(found_json, as_json=as_json, human=human)
 
 

@@ -58,22 +58,24 @@ def verify(
     disclosure needs --vkey alone; with a folder or an address, the log must also continue its checkpoint.
     """
     from passersby.trustlog import disclosure as disclosures
-    from passersby.trustlog.heads import check_kept
     from passersby.trustlog.sources import source_of
-    from passersby.trustlog.verify import verify_source
+    from passersby.trustlog.verify import check_continued, verify_source
 
     kept = _bytes(older) if older is not None else None
     asked = _quorum(witness or [], quorum)
     if (disclosure is not None or published is not None) and not vkey:
         raise UsageError("A log is verified with its key.", "Give --vkey, from another channel.")
-    shown = disclosures.check(_bytes(disclosure), vkey) if disclosure is not None else None
-    report: Report | None = None
+    document = _bytes(disclosure) if disclosure is not None else None
+    report, shown = None, None
     if published is not None:
         source = source_of(published)
         report = verify_source(source, vkey, older=kept, quorum=asked)
-        if shown is not None:
-            check_kept(source, vkey, shown.note)
-    elif shown is None:
+        if document is not None:
+            shown = disclosures.check(document, vkey, report.rekeyed)
+            check_continued(source, report, shown.proven.checkpoint)
+    elif document is not None:
+        shown = disclosures.check(document, vkey)
+    else:
         with opened(folder) as d:
             report, asked = d.verify_log(older=kept), d.publisher.quorum
     if within is not None:
@@ -220,6 +222,9 @@ def _json(report: Report | None, shown: Disclosed | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if report is not None:
         found |= {name: getattr(report, name) for name in ("origin", "size", "root", "entries", "tiles")}
+        found["rekeyed"] = [
+            {"entry": change.index, "old": change.old, "new": change.new} for change in report.rekeyed
+        ]
         found["witnessed"] = None if report.witnessed is None else vars(report.witnessed)
     if shown is not None:
         fields = {field.name: field.value for field in shown.fields}
@@ -243,6 +248,11 @@ def _show(report: Report, asked: Quorum, *, own: bool) -> None:
 
     out.print(f"[green]verified[/]  {report.origin}: {report.entries:,} entries, {report.tiles:,} tiles")
     out.print(f"root {report.root}, size {report.size:,}")
+    for change in report.rekeyed:
+        out.print(
+            f"the log's key was replaced in entry {change.index}; since then it is {change.new}",
+            soft_wrap=True,
+        )
     if own:
         out.print("The database holds the same entries.")
     if report.witnessed is not None:

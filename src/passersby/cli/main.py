@@ -9,14 +9,40 @@ import sys
 import typer
 from rich.markup import escape
 
-from passersby.cli import bundle, data, demo, house, logs, plan, proposals, questions, records, releases, witnesses
+from passersby.cli import (
+    bundle,
+    data,
+    demo,
+    house,
+    keys,
+    logs,
+    plan,
+    proposals,
+    questions,
+    records,
+    releases,
+    witnesses,
+)
 from passersby.cli.app import app
 from passersby.cli.common import err
 from passersby.errors import PassersbyError
 
 __all__ = ["GROUPS", "app", "call", "run"]
 
-GROUPS = (demo, house, records, proposals, data, plan, questions, bundle, releases, logs, witnesses)
+GROUPS = (
+    demo,
+    house,
+    keys,
+    records,
+    proposals,
+    data,
+    plan,
+    questions,
+    bundle,
+    releases,
+    logs,
+    witnesses,
+)
 """Modules whose import puts their commands into the application."""
 
 

@@ -12,6 +12,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from passersby.errors import NotReady, PassersbyError
+from passersby.keys import recovery
+from passersby.keys.kept import Kept
+from passersby.keys.ring import KeyRing
 from passersby.lake.lake import Lake
 from passersby.model.period import DAY, day_name
 from passersby.policy import impact
@@ -64,10 +67,18 @@ def status(database: Database, *, now: int) -> Status:
         return Status(tuple(_held(session)), tuple(_due(session, now)))
 
 
+def keeper_of(kept: Kept) -> str:
+    """Return in a sentence who keeps the key-encryption key of an open deployment: it answered."""
+    with kept.database.read() as session:
+        shares = "recovery shares exist" if recovery.shared(session) else "there are no recovery shares"
+        return f"Keys lie under {kept.place(kept.active(session))}, which answers; {shares}."
+
+
 def doctor(
     lake: Lake,
     verify_ledger: Callable[[], object],
     verify_log: Callable[[], object],
+    keys: Callable[[], list[Check]],
     private: Sequence[Path],
     *,
     deep: bool,
@@ -78,6 +89,7 @@ def doctor(
         lake: the lake.
         verify_ledger: compares balances with events; raises IntegrityError.
         verify_log: verifies the published log against the database; raises IntegrityError.
+        keys: see `keys_of`.
         private: paths that others can read although they must not.
         deep: also compare the hash of every file in the lake.
     """
@@ -96,7 +108,22 @@ def doctor(
         ),
         _tried(verify_ledger, "ledger: every balance is the sum of its mechanism events"),
         _tried(verify_log, "log: every entry and tile fits the signed checkpoint and the database"),
+        *keys(),
     ]
+
+
+def keys_of(kept: Kept, ring: KeyRing) -> list[Check]:
+    """Check that every key opens; say what is out of use and waits for its keeper to destroy it."""
+    with kept.database.read() as session:
+        place = kept.place(kept.active(session))
+        closed, left = len(ring.unopened(session)), [kept.place(kek) for kek in kept.left_over(session)]
+    waits = [
+        Check(ok=True, what=f"keys: out of use, and destroyed once its keeper answers: {p}") for p in left
+    ]
+    if not closed:
+        return [Check(ok=True, what=f"keys: every one opens with {place}"), *waits]
+    step = "`passersby keys status` names them; one that is lost for good ends with `passersby keys lost`."
+    return [Check(ok=False, what=f"{closed} key(s) do not open with {place}", next_step=step), *waits]
 
 
 def _held(session: Session) -> list[Held]:

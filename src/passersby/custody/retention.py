@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from passersby.errors import Busy
 from passersby.keys.ring import KeyRing
 from passersby.lake.lake import Lake
 from passersby.model.period import day_name, day_of
@@ -60,8 +61,7 @@ def _destroy_keys(lake: Lake, ring: KeyRing, now: int) -> list[str]:
     """
     destroyed = []
     with lake.database.write() as session:
-        coming = select(Intent.id).where(Intent.kind == "ingest", Intent.lease_until > now)
-        if session.scalar(coming.limit(1)) is not None:
+        if _is_coming(session, now):
             return []
         held = select(EpochKey.epoch).where(EpochKey.wrapped.is_not(None)).order_by(EpochKey.epoch)
         for epoch in session.scalars(held).all():
@@ -77,8 +77,34 @@ def _destroy_keys(lake: Lake, ring: KeyRing, now: int) -> list[str]:
 
 
 def _is_spent(session: Session, lake: Lake, ring: KeyRing, epoch: int, now: int) -> bool:
-    start, end = (ring.first_period(e).span(lake.offset).start for e in (epoch, epoch + 1))
-    first, last = day_of(start, lake.offset), day_of(end - 1, lake.offset)
+    first, last = _days(lake, ring, epoch)
+    end = ring.first_period(epoch + 1).span(lake.offset).start
     had = select(Sealed.day).where(Sealed.day.between(first, last)).limit(1)
     has = select(File.id).where(File.day.between(first, last)).limit(1)
     return end <= now and session.scalar(had) is not None and session.scalar(has) is None
+
+
+def purge_epoch(session: Session, lake: Lake, ring: KeyRing, epoch: int, *, now: int) -> None:
+    """Take every row under an epoch's key out of the manifest, seal its days and forget the key.
+
+    For a key that is lost: its rows answer to no subject any more. The files leave the disk in the next sweep
+    that no reader holds up. The caller logs it.
+
+    Raises:
+        Busy: a delivery comes in; its rows may bear the key.
+    """
+    if _is_coming(session, now):
+        raise Busy("A delivery comes in, and its rows may bear the key.", "Run the command again later.")
+    lake.purge(session, *_days(lake, ring, epoch), now=now)
+    ring.destroy(session, epoch, now=now)
+
+
+def _is_coming(session: Session, now: int) -> bool:
+    coming = select(Intent.id).where(Intent.kind == "ingest", Intent.lease_until > now)
+    return session.scalar(coming.limit(1)) is not None
+
+
+def _days(lake: Lake, ring: KeyRing, epoch: int) -> tuple[int, int]:
+    """Return the first and the last local day of an epoch."""
+    start, end = (ring.first_period(e).span(lake.offset).start for e in (epoch, epoch + 1))
+    return day_of(start, lake.offset), day_of(end - 1, lake.offset)

@@ -48,6 +48,15 @@ buckets = {buckets}
 # Memory of the query engine and of an ingest's buffers, in MB; 0 threads means all cores.
 memory_mb = {memory_mb}
 threads = {threads}
+
+# Where the key-encryption key can be kept besides its file; `passersby keys move` moves it. A PIN or a token
+# is never written here: name a file (mode 0600), or set PASSERSBY_PKCS11_PIN or VAULT_TOKEN.
+pkcs11_module = {pkcs11_module}
+pkcs11_token = {pkcs11_token}
+pkcs11_pin_file = {pkcs11_pin_file}
+vault_url = {vault_url}
+vault_mount = {vault_mount}
+vault_token_file = {vault_token_file}
 """
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,99}")
@@ -148,7 +157,7 @@ def _make_folders(layout: Layout) -> None:
                 f"{layout.root} is not empty.", "Name a new folder, or remove what an earlier `init` left."
             )
         layout.root.chmod(0o700)
-        for folder in (layout.key_file.parent, layout.people, layout.spill):
+        for folder in (layout.keys, layout.people, layout.spill):
             folder.mkdir(mode=0o700)
     except OSError as error:
         raise OperationError(

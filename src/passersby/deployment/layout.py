@@ -19,8 +19,8 @@ OFFSET, BUCKETS, EPOCH_WEEKS = "utc_offset", "buckets", "epoch_weeks"
 CAPS = ("epsilon_cap", "delta")
 """Names of settings that may be lowered, and never be raised above what the deployment was made with."""
 
-LOG_KEY = "log"
-"""Purpose of the key that signs the log's checkpoints."""
+LOG_KEY, LEAVING_LOG_KEY = "log", "log-leaving"
+"""Purposes of the key that signs the log's checkpoints, and of the one that it just replaced."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Layout:
         return self.root / "control.db"
 
     @property
-    def key_file(self) -> Path:
-        """The key-encryption key: back it up apart from the database."""
-        return self.root / "keys" / "kek"
+    def keys(self) -> Path:
+        """Key-encryption keys that are kept in files: back them up apart from the database."""
+        return self.root / "keys"
 
     @property
     def people(self) -> Path:
@@ -113,6 +113,6 @@ def check_fixed(session: Session, config: Config) -> None:
 def readable_by_others(root: Path) -> list[Path]:
     """Return folders and key files of a deployment that other accounts can read."""
     layout = Layout(root)
-    private = [root, layout.key_file.parent, layout.key_file, layout.people, layout.lake, layout.spill]
-    private += sorted(layout.people.glob("*.key")) if layout.people.is_dir() else []
+    private = [root, layout.keys, layout.people, layout.lake, layout.spill]
+    private += [*sorted(layout.keys.glob("*")), *sorted(layout.people.glob("*.key"))]
     return [path for path in private if path.exists() and path.stat().st_mode & 0o077]

@@ -20,6 +20,7 @@ from passersby.custody import health, retention
 from passersby.custody.retention import Gone
 from passersby.deployment.layout import (
     DEMO,
+    LEAVING_LOG_KEY,
     LOG_KEY,
     ORIGIN,
     Layout,
@@ -37,7 +38,8 @@ from passersby.ingest import places
 from passersby.ingest.pipeline import Ingest
 from passersby.ingest.places import PlacesLoaded
 from passersby.ingest.report import Report
-from passersby.keys.envelope import Envelope, load_or_create_kek
+from passersby.keys.keepers import keepers
+from passersby.keys.kept import Held, Kept
 from passersby.keys.ring import KeyRing
 from passersby.keys.signed import Actor
 from passersby.lake.lake import Lake
@@ -76,13 +78,12 @@ class Deployment:
         with database.read() as session:
             check_fixed(session, config)
             origin, self.is_demo = setting(session, ORIGIN), setting(session, DEMO) == "1"
-        envelope = Envelope(load_or_create_kek(self.layout.key_file))
-        self.ring = KeyRing(database, envelope, epoch_weeks=config.epoch_weeks)
-        with database.write() as session:
-            signing_key = Ed25519PrivateKey.from_private_bytes(self.ring.purpose(session, LOG_KEY))
+        self.kept = Kept(database, keepers(config, self.layout.root), self.layout.keys)
+        self.kept.prepare()
+        self.ring = KeyRing(database, self.kept, epoch_weeks=config.epoch_weeks)
         outside = [Outside.parse(line) for line in config.witnesses]
         quorum = Quorum(tuple(witness.key for witness in outside), config.witness_quorum)
-        self.publisher = Publisher(self.layout.log, origin, signing_key, quorum=quorum)
+        self.publisher = Publisher(self.layout.log, origin, *self.log_keys(), quorum=quorum)
         self.cosigning = Cosigning(database, self.publisher, outside, demo=self.is_demo)
         self.lake = Lake(self.layout.lake, database, buckets=config.buckets, offset=config.offset)
         cap = micro_rho_for(config.epsilon_cap, config.delta)
@@ -160,6 +161,14 @@ class Deployment:
             )
         )
 
+    def log_keys(self) -> tuple[Ed25519PrivateKey, Ed25519PrivateKey | None]:
+        """Return the log's key, and the one that it just replaced."""
+        with self.database.write() as session:
+            key = self.ring.purpose(session, LOG_KEY)
+            leaving = self.ring.find_purpose(session, LEAVING_LOG_KEY)
+        of = Ed25519PrivateKey.from_private_bytes
+        return of(key), of(leaving) if leaving else None
+
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """Run one transaction of records; the log is published after it committed."""
@@ -181,12 +190,30 @@ class Deployment:
     def sweep(self, now: int) -> list[str]:
         """Repair lake, ledger and published log; return what was done, in plain words."""
         self.publisher.check_not_behind(self.database)
-        repaired = self.lake.sweep(now)
+        repaired = [*self.tidy_keys(now), *self.lake.sweep(now)]
         with self.database.write() as session:
             repaired += self.ledger.sweep(session, now)
         self.cosigning.declare(now=now)
         self.publisher.publish(self.database)
-        return repaired
+        return repaired + self.leave_log_key()
+
+    def tidy_keys(self, now: int) -> list[str]:
+        """Destroy key-encryption keys that are not in use; return what was done, in plain words."""
+
+        def record(session: Session, kek: Held) -> None:
+            append(session, "keys.destroyed", {"keeper": kek.keeper}, {"kek": kek.id}, now=now)
+
+        return self.kept.tidy(record)
+
+    def leave_log_key(self) -> list[str]:
+        """Forget the key of the log that was replaced, once a checkpoint that both signed is published."""
+        if not self.publisher.is_leaving:
+            return []
+        durable.write(self.layout.verifier_key, f"{self.vkey}\n".encode())
+        with self.database.write() as session:
+            self.ring.drop_purpose(session, LEAVING_LOG_KEY)
+        self.publisher.sign_with(*self.log_keys())
+        return ["completed a change of the log's key"]
 
     def actor(self, key_file: Path | str | None = None) -> Actor:
         """Return the person who holds a private key; by default the only key in the people folder.
@@ -318,7 +345,14 @@ class Deployment:
     def doctor(self, *, deep: bool) -> list[health.Check]:
         """Check folders, files, ledger and log; see `custody.health`."""
         private = readable_by_others(self.layout.root)
-        return health.doctor(self.lake, self.verify_ledger, self.verify_log, private, deep=deep)
+        return health.doctor(
+            self.lake,
+            self.verify_ledger,
+            self.verify_log,
+            lambda: health.keys_of(self.kept, self.ring),
+            private,
+            deep=deep,
+        )
 
     def expire(self, *, now: int | None = None) -> Gone:
         """Delete what has reached its deletion date; see `custody.retention`."""

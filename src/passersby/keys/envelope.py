@@ -7,19 +7,19 @@ wrapped key neither opens nor passes for another one when it is moved to another
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
-import stat
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy.orm import Session
 
 from passersby.errors import IntegrityError, OperationError
+from passersby.keys import private
 
 KEY_BYTES = 32
-_NONCE_BYTES = 12
-_TAG_BYTES = 16
+NONCE_BYTES = 12
+TAG_BYTES = 16
 _CONTEXT = b"passersby/envelope/1\0"
 """Says which format the associated data is of; a new format gets a new number."""
 
@@ -42,10 +42,14 @@ class Envelope:
             raise ValueError("a key-encryption key has 32 bytes")
         self._cipher = AESGCM(kek)
 
+    def current(self, _session: Session, *, writing: bool = False) -> Envelope:  # noqa: ARG002 (as a keeper's)
+        """Return itself: a key-encryption key that was handed over is never another one."""
+        return self
+
     def wrap(self, secret: bytes, purpose: str) -> bytes:
         """Return `secret` encrypted, to be opened for the same purpose only."""
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, secret, _associated(purpose))
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, secret, associated(purpose))
 
     def unwrap(self, blob: bytes, purpose: str) -> bytes:
         """Return the secret in `blob`.
@@ -53,11 +57,19 @@ class Envelope:
         Raises:
             IntegrityError: the KEK or the purpose is not the one it was wrapped with, or a bit changed.
         """
-        if len(blob) >= _NONCE_BYTES + _TAG_BYTES:
+        if len(blob) >= NONCE_BYTES + TAG_BYTES:
             with contextlib.suppress(InvalidTag):
-                return self._cipher.decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], _associated(purpose))
-        msg = "A key in the control database does not open with this deployment's key file."
-        raise IntegrityError(msg, "Put back the key file that belongs to this database, from its own backup.")
+                return self._cipher.decrypt(blob[:NONCE_BYTES], blob[NONCE_BYTES:], associated(purpose))
+        raise not_opened("this deployment's key file")
+
+
+def not_opened(place: str) -> IntegrityError:
+    """Return the error for a wrapped key that the key-encryption key in `place` does not open."""
+    return IntegrityError(
+        f"A key in the control database does not open with {place}.",
+        "Put back the key file or the control database that belong together; if there is no such backup, "
+        "`passersby keys recover` opens the keys with two shares.",
+    )
 
 
 def load_or_create_kek(path: Path) -> bytes:
@@ -73,20 +85,25 @@ def load_or_create_kek(path: Path) -> bytes:
     try:
         if not path.exists():
             _create(path)
-        return _load(path)
+        return load_kek(path)
     except OSError as error:
-        msg = f"The key file {path} cannot be used ({error.strerror})."
-        step = "Check that this account owns its folder and that the disk has room."
-        raise OperationError(msg, step) from error
+        raise unusable(path, error) from error
 
 
-def _load(path: Path) -> bytes:
-    with path.open("rb") as file:
-        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-        kek = file.read(KEY_BYTES + 1)
-    if mode & 0o077:
-        msg = f"The key file {path} can be read by other accounts (mode {mode:04o})."
-        raise IntegrityError(msg, f"Find out who could read it, then run `chmod 600 {path}`.")
+def unusable(path: Path, error: OSError) -> OperationError:
+    """Return the error for a key file that the operating system does not let us use."""
+    msg = f"The key file {path} cannot be used ({error.strerror})."
+    return OperationError(msg, "Check that this account owns its folder and that the disk has room.")
+
+
+def load_kek(path: Path) -> bytes:
+    """Return the 32-byte key-encryption key in a file.
+
+    Raises:
+        IntegrityError: others may read the file, or it does not hold 32 bytes.
+        OSError: it cannot be read.
+    """
+    kek = private.read(path, "key file", KEY_BYTES + 1)
     if len(kek) != KEY_BYTES:
         msg = f"The key file {path} does not hold a key: it must be 32 bytes long."
         raise IntegrityError(msg, "Put it back from its own backup.")
@@ -96,22 +113,15 @@ def _load(path: Path) -> bytes:
 def _create(path: Path) -> None:
     """Write a new key under a temporary name and link it into place, unless one is there by then."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    private.write_new(draft, secrets.token_bytes(KEY_BYTES))
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(draft)
     finally:
         draft.unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    private.sync(path.parent)
 
 
-def _associated(purpose: str) -> bytes:
+def associated(purpose: str) -> bytes:
+    """Return the data that a wrapped key is bound to: the format and the key's purpose."""
     return _CONTEXT + purpose.encode()

@@ -1,16 +1,24 @@
-"""The keys of one deployment: one for each purpose, and one pseudonym key for each epoch of weeks."""
+"""The keys of one deployment: one for each purpose, and one pseudonym key for each epoch of weeks.
+
+Each key is wrapped for its own name, so that it opens in no other row, and sealed to the recovery key too,
+where there is one.
+"""
 
 from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, delete, select, update
 from sqlalchemy.orm import Session
 
-from passersby.errors import Refusal
-from passersby.keys.envelope import KEY_BYTES, Envelope
+from passersby.errors import IntegrityError, Refusal
+from passersby.keys import recovery
+from passersby.keys.envelope import KEY_BYTES
+from passersby.keys.keeper import Wrapper
 from passersby.model.period import Period
 from passersby.store.database import Database
 from passersby.store.tables import EpochKey, PurposeKey
@@ -32,18 +40,25 @@ class EpochKeyInfo:
     created: bool
 
 
+class Wrapping(Protocol):
+    """What says which key-encryption key wraps the keys at present: `Kept`, or an `Envelope`."""
+
+    def current(self, session: Session, *, writing: bool = False) -> Wrapper:
+        """Return the KEK in use; `writing` holds it in use until the transaction ends."""
+
+
 class KeyRing:
     """Makes keys on first use and keeps them wrapped in the control database.
 
     Args:
         database: the control database.
-        envelope: wraps them.
+        wrapping: wraps them.
         epoch_weeks: weeks that one pseudonym key covers.
     """
 
-    def __init__(self, database: Database, envelope: Envelope, *, epoch_weeks: int) -> None:
+    def __init__(self, database: Database, wrapping: Wrapping, *, epoch_weeks: int) -> None:
         self._insert = database.insert_if_absent
-        self._envelope = envelope
+        self._wrapping = wrapping
         self._epoch_weeks = epoch_weeks
 
     def purpose(self, session: Session, name: str) -> bytes:
@@ -52,14 +67,30 @@ class KeyRing:
         Raises:
             IntegrityError: the stored key does not open.
         """
-        wanted = select(PurposeKey.wrapped).where(PurposeKey.purpose == name)
-        wrapped = session.scalar(wanted)
-        if wrapped is None:
-            new = self._envelope.wrap(secrets.token_bytes(KEY_BYTES), _purpose(name))
-            row = {"purpose": name, "wrapped": new, "created": int(time.time())}
-            self._insert(session, PurposeKey, row)
-            wrapped = session.execute(wanted).scalar_one()
-        return self._envelope.unwrap(wrapped, _purpose(name))
+        row = session.scalar(_purpose_row(name))
+        if row is None:
+            self._insert_purpose(session, name, secrets.token_bytes(KEY_BYTES))
+            row = session.execute(_purpose_row(name)).scalar_one()
+        return self._unwrapped(session, row, _purpose(name))
+
+    def find_purpose(self, session: Session, name: str) -> bytes | None:
+        """Return the key of a purpose, None if it was never made.
+
+        Raises:
+            IntegrityError: the stored key does not open.
+        """
+        row = session.scalar(_purpose_row(name))
+        return None if row is None else self._unwrapped(session, row, _purpose(name))
+
+    def put_purpose(self, session: Session, name: str, key: bytes) -> None:
+        """Set the key of a purpose, in place of the one it had."""
+        self.drop_purpose(session, name)
+        self._insert_purpose(session, name, key)
+
+    def drop_purpose(self, session: Session, name: str) -> None:
+        """Forget the key of a purpose for ever."""
+        session.execute(delete(PurposeKey).where(PurposeKey.purpose == name))
+        recovery.forget(session, _purpose(name))
 
     def epoch_of(self, period: Period) -> int:
         """Return the epoch that a period lies in; epochs start at period boundaries."""
@@ -88,7 +119,7 @@ class KeyRing:
                 "The pseudonym key of this time was destroyed together with its last row.",
                 "Leave out what is older than the retention period; it cannot be stored any more.",
             )
-        return EpochKeyInfo(row.id, self._envelope.unwrap(row.wrapped, _epoch(epoch, row.id)), created)
+        return EpochKeyInfo(row.id, self._unwrapped(session, row.wrapped, _epoch(epoch, row.id)), created)
 
     def epoch_id(self, session: Session, epoch: int) -> str | None:
         """Return the public name of an epoch's key, None if it never had one."""
@@ -105,15 +136,94 @@ class KeyRing:
         name = session.scalar(select(EpochKey.id).where(*held).with_for_update())
         if name is not None:
             session.execute(update(EpochKey).where(*held).values(wrapped=None, destroyed=now))
+            recovery.forget(session, _epoch(epoch, name))
         return name
+
+    def all_keys(self, session: Session, *, writing: bool = False) -> Iterator[Stored]:
+        """Yield every key that there is, as it is stored, by name; `writing` holds them as they are."""
+        purposes = select(PurposeKey).order_by(PurposeKey.purpose)
+        epochs = select(EpochKey).where(EpochKey.wrapped.is_not(None)).order_by(EpochKey.epoch)
+        if writing:
+            purposes, epochs = purposes.with_for_update(), epochs.with_for_update()
+        for purpose in session.scalars(purposes).all():
+            yield Stored(_purpose(purpose.purpose), purpose)
+        for epoch in session.scalars(epochs).all():
+            yield Stored(_epoch(epoch.epoch, epoch.id), epoch)
+
+    def unopened(self, session: Session) -> list[Stored]:
+        """Return the keys that do not open.
+
+        Raises:
+            KeeperAway: the keeper does not answer.
+            IntegrityError: its key-encryption key is not there.
+        """
+        wrapper, found = self._wrapping.current(session), []
+        for key in self.all_keys(session):
+            try:
+                wrapper.unwrap(key.blob, key.name)
+            except IntegrityError:
+                found.append(key)
+        return found
+
+    def rewrap(self, session: Session, new: Wrapper, opened: Callable[[Stored], bytes | None]) -> list[str]:
+        """Wrap every key with another KEK, in a session that may write.
+
+        Args:
+            session: its transaction also says that the other KEK is in use (`Kept.switch`).
+            new: the other KEK.
+            opened: returns a key; None leaves one as it is that cannot be opened any more.
+
+        Returns:
+            The names of keys that were left.
+        """
+        left = []
+        for stored in self.all_keys(session, writing=True):
+            key = opened(stored)
+            if key is None:
+                left.append(stored.name)
+            else:
+                stored.row.wrapped = new.wrap(key, stored.name)
+        session.flush()
+        return left
 
     def _make(self, session: Session, epoch: int, now: int) -> bool:
         """Insert a new key unless another transaction was first; return whether it is ours."""
         name = f"{epoch}-{secrets.token_hex(4)}"
-        wrapped = self._envelope.wrap(secrets.token_bytes(KEY_BYTES), _epoch(epoch, name))
-        return self._insert(
-            session, EpochKey, {"epoch": epoch, "id": name, "wrapped": wrapped, "created": now}
-        )
+        key = secrets.token_bytes(KEY_BYTES)
+        wrapped = self._wrapping.current(session, writing=True).wrap(key, _epoch(epoch, name))
+        row = {"epoch": epoch, "id": name, "wrapped": wrapped, "created": now}
+        made = self._insert(session, EpochKey, row)
+        if made:
+            recovery.seal(session, _epoch(epoch, name), key)
+        return made
+
+    def _insert_purpose(self, session: Session, name: str, key: bytes) -> None:
+        """Insert the key of a purpose, unless another transaction was first."""
+        wrapped = self._wrapping.current(session, writing=True).wrap(key, _purpose(name))
+        row = {"purpose": name, "wrapped": wrapped, "created": int(time.time())}
+        if self._insert(session, PurposeKey, row):
+            recovery.seal(session, _purpose(name), key)
+
+    def _unwrapped(self, session: Session, blob: bytes, name: str) -> bytes:
+        return self._wrapping.current(session).unwrap(blob, name)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A key as the database holds it: its name, and the row whose `wrapped` holds it."""
+
+    name: str
+    row: PurposeKey | EpochKey
+
+    @property
+    def blob(self) -> bytes:
+        """The wrapped key."""
+        assert self.row.wrapped is not None  # noqa: S101 (rows of destroyed keys are not listed)
+        return self.row.wrapped
+
+
+def _purpose_row(name: str) -> Select[bytes]:
+    return select(PurposeKey.wrapped).where(PurposeKey.purpose == name)
 
 
 def _purpose(name: str) -> str:

@@ -72,6 +72,10 @@ class Lake:
         """Take files that reached their deletion date out of the manifest and seal their parts."""
         return retention.expire(self.database, now=now)
 
+    def purge(self, session: Session, first: int, last: int, *, now: int) -> None:
+        """Take every file of the days `first` to `last` out of the manifest and seal the days, whole."""
+        retention.purge(session, first, last, self.buckets, now=now)
+
     def sealed(self, session: Session, days: Iterable[int]) -> set[tuple[int, int]]:
         """Return the (day, bucket) pairs of `days` that take no more pings."""
         return manifest.sealed(session, days)

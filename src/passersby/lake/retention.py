@@ -68,6 +68,21 @@ def expire(database: Database, *, now: int) -> Expired:
     return Expired(len(rows), days)
 
 
+def purge(session: Session, first: int, last: int, buckets: int, *, now: int) -> None:
+    """Take every file of the days `first` to `last` out of the manifest and seal all their parts, and log it.
+
+    All parts, those without a file too: which devices had rows must not show, and none may come again.
+    """
+    number = manifest.tick(session)
+    held = select(File).where(File.day.between(first, last), File.removed.is_(None))
+    rows = session.scalars(held).all()
+    for row in rows:
+        row.removed = number
+    _seal(session, [(day, bucket) for day in range(first, last + 1) for bucket in range(buckets)], now)
+    tables = sorted({row.table_name for row in rows})
+    append(session, "files.expired", {"tables": tables}, {"files": len(rows)}, now=now)
+
+
 def _seal(session: Session, parts: Sequence[tuple[int, int]], now: int) -> None:
     query = text(
         "INSERT INTO sealed (day, bucket, created) VALUES (:day, :bucket, :now) ON CONFLICT DO NOTHING"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from passersby.store import proposal_tables as _proposals
-from passersby.store import witness_tables as _witnesses
+from passersby.store import keys_tables as _keys
+from passersby.store import proposal_tables as _proposal
+from passersby.store import witness_tables as _witness
 from passersby.store.tables import Base
 
 __all__ = ["Base"]
 
-_MODULES = (_proposals, _witnesses)
+_MODULES = (_keys, _proposal, _witness)

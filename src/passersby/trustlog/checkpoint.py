@@ -140,16 +140,19 @@ def load(source: Source) -> bytes | None:
     return source.read(FILE, LONGEST_NOTE)
 
 
-def sign(checkpoint: Checkpoint, key: Ed25519PrivateKey) -> str:
-    """Return the checkpoint as a signed note; the key's name is the checkpoint's origin.
+def sign(checkpoint: Checkpoint, *keys: Ed25519PrivateKey) -> str:
+    """Return the checkpoint as a signed note; the keys' name is the checkpoint's origin.
 
     Raises:
         UsageError: the origin is not a valid key name.
     """
-    signer = VerifierKey.of(checkpoint.origin, key)
     text = checkpoint.text()
-    signature = base64.b64encode(signer.key_id + key.sign(text.encode())).decode()
-    return f"{text}\n\u2014 {signer.name} {signature}\n"
+    lines = ""
+    for key in keys:
+        signer = VerifierKey.of(checkpoint.origin, key)
+        signature = base64.b64encode(signer.key_id + key.sign(text.encode())).decode()
+        lines += f"\u2014 {signer.name} {signature}\n"
+    return f"{text}\n{lines}"
 
 
 def verified(note: bytes, vkey: str, name: str = FILE) -> Checkpoint:
@@ -191,6 +194,15 @@ def unverified(note: bytes, name: str = FILE) -> Checkpoint:
         IntegrityError: the note is malformed.
     """
     return _parse_text(split_note(note, name)[0], name)
+
+
+def signers(note: bytes, name: str = FILE) -> list[tuple[str, bytes]]:
+    """Return (key name, key id) of a note's signature lines, in order, unchecked.
+
+    Raises:
+        IntegrityError: the note is malformed.
+    """
+    return [(key, data[:_KEY_ID_BYTES]) for key, data in split_note(note, name)[1]]
 
 
 def split_note(note: bytes, name: str = FILE) -> tuple[str, list[tuple[str, bytes]]]:

@@ -23,7 +23,7 @@ from passersby.store.witness_tables import Witness, WitnessPolicy
 from passersby.trustlog import entries
 from passersby.trustlog.checkpoint import WITNESS, Checkpoint, VerifierKey
 from passersby.trustlog.cosignature import line_of
-from passersby.trustlog.heads import Witnessed, newest
+from passersby.trustlog.heads import Witnessed
 from passersby.trustlog.proofs import consistency
 from passersby.trustlog.publish import Publisher
 from passersby.trustlog.request import LONGEST, PATH, SIZE_TYPE, AddCheckpoint, parse_size
@@ -143,9 +143,10 @@ class Cosigning:
             IntegrityError: the published log is damaged.
             OperationError: a file or the database cannot be written.
         """
-        if not self._outside:
+        found = self._publisher.head() if self._outside else None
+        if found is None:
             return
-        head, note = newest(Disk(self._publisher.folder), self._publisher.vkey)
+        head, note = found.checkpoint, found.note
         signed = self._publisher.quorum.signers(note)
         with self._database.read() as session:
             known = {row.vkey: row for row in session.scalars(select(Witness))}
@@ -198,15 +199,16 @@ class Cosigning:
             raise Refusal("no-witness", *NO_WITNESS)
         self._publisher.publish(self._database)
         self.ask(now=now, force=True)
-        head, note = newest(Disk(self._publisher.folder), self._publisher.vkey)
+        found = self._publisher.head()
+        signers = {} if found is None else quorum.signers(found.note)
         fresh = {
             key: signed
-            for key, signed in quorum.signers(note).items()
+            for key, signed in signers.items()
             if now - _FRESH_S <= signed <= now + _CLOCKS_DIFFER_S
         }
-        if head.size <= index or not quorum.holds(fresh):
+        if found is None or found.checkpoint.size <= index or not quorum.holds(fresh):
             raise Refusal("witnesses-away", *WITNESSES_AWAY)
-        return Witnessed(head.size, {key.name: signed for key, signed in fresh.items()})
+        return Witnessed(found.checkpoint.size, {key.name: signed for key, signed in fresh.items()})
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from passersby.store.database import Database
 from passersby.trustlog.entries import COMMITMENTS, JSON, append, b64url, stored
 from passersby.trustlog.publish import Publisher
 from passersby.trustlog.receipts import Proven, Revealed, prove, reveal, verify_proof
+from passersby.trustlog.rekey import Rekeyed
 
 FORMAT = "passersby-log-disclosure-v1"
 
@@ -38,14 +39,12 @@ class Disclosed:
 
     Args:
         proven: where the entry stands, and under which checkpoint.
-        note: that checkpoint, signed.
         entry: the entry's public fields.
         fields: the hidden fields that were shown.
         unshown: how many hidden fields the entry has besides.
     """
 
     proven: Proven
-    note: bytes
     entry: dict[str, Any]
     fields: tuple[Revealed, ...]
     unshown: int
@@ -96,12 +95,13 @@ def disclose(
     return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def check(document: bytes, vkey: str) -> Disclosed:
+def check(document: bytes, vkey: str, changes: Sequence[Rekeyed] = ()) -> Disclosed:
     """Check a document that `disclose` made; the log is not needed.
 
     Args:
         document: its bytes, from anybody.
         vkey: the log's verifier key, from another source than the document.
+        changes: how the log's key was replaced; see `verify_proof`.
 
     Raises:
         UnreadableFile: it is no such document.
@@ -109,7 +109,7 @@ def check(document: bytes, vkey: str) -> Disclosed:
         UsageError: the verifier key is malformed.
     """
     entry, proof, parts = _parse(document)
-    proven = verify_proof(entry, proof, vkey)
+    proven = verify_proof(entry, proof, vkey, changes)
     fields = _object(entry.decode("utf-8", "replace"))
     committed = fields.pop(COMMITMENTS, [])
     if not isinstance(committed, list):
@@ -123,8 +123,7 @@ def check(document: bytes, vkey: str) -> Disclosed:
     if len(set(parts)) != len(parts):
         raise _unreadable()
     shown = tuple(_decode(part) for part in parts)
-    note = proof.partition("\n\n")[2].encode()
-    return Disclosed(proven, note, fields, shown, len(committed) - len(shown))
+    return Disclosed(proven, fields, shown, len(committed) - len(shown))
 
 
 def _check_names(names: Sequence[str], to: str, held: Sequence[str]) -> None:

@@ -5,13 +5,15 @@ The verifier key is not in it: whoever checks the copy must have it from elsewhe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from passersby.errors import IntegrityError, UsageError
-from passersby.trustlog import view
-from passersby.trustlog.checkpoint import LONGEST_NOTE, Checkpoint, load, verified
+from passersby.trustlog import rekey, view
+from passersby.trustlog.checkpoint import LONGEST_NOTE, Checkpoint, load
 from passersby.trustlog.heads import WITNESSED, check_continues, newest
+from passersby.trustlog.rekey import Rekeyed
 from passersby.trustlog.sources import Disk
 from passersby.trustlog.tiles import WIDTH, Tiles, bundles, encode_bundle, tiles
 from passersby.trustlog.verify import verify_folder
@@ -44,10 +46,10 @@ def export(folder: Path, out: Path, vkey: str) -> Exported:
     """
     source = Disk(folder)
     with disk_errors(), alone(folder):
-        verify_folder(folder, vkey)
+        changed = verify_folder(folder, vkey).rekeyed
         head, note = newest(source, vkey)
         reader = Tiles(source, head.size)
-        covered = _earlier(out, vkey, head, reader)
+        covered = _earlier(out, vkey, changed, head, reader)
         out.mkdir(parents=True, exist_ok=True)
         out.chmod(0o755)
         with alone(out):
@@ -86,13 +88,13 @@ class _Copy:
             self.writer.supersede(stem)
 
 
-def _earlier(out: Path, vkey: str, head: Checkpoint, reader: Tiles) -> int:
+def _earlier(out: Path, vkey: str, changed: Sequence[Rekeyed], head: Checkpoint, reader: Tiles) -> int:
     """Return how many entries an earlier copy covers; 0 for a folder that is new or empty."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return 0
     note = load(Disk(out)) if out.is_dir() else None
     if note is None:
         raise UsageError(f"{out} holds something else than a copy of a log.", "Name a new folder.")
-    older = verified(note, vkey, f"{out}/checkpoint")
+    older = rekey.kept(note, vkey, changed, f"{out}/checkpoint")
     check_continues(reader, head, older)
     return older.size

@@ -6,16 +6,27 @@ signed by the operator alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from passersby.errors import IntegrityError, UsageError
-from passersby.trustlog.checkpoint import FILE, LONGEST_NOTE, Checkpoint, VerifierKey, load, verified
+from passersby.trustlog import checkpoint, rekey
+from passersby.trustlog.checkpoint import (
+    FILE,
+    LONGEST_NOTE,
+    Checkpoint,
+    VerifierKey,
+    load,
+    unverified,
+    verified,
+)
 from passersby.trustlog.cosignature import cosigned
 from passersby.trustlog.proofs import consistency, extends
+from passersby.trustlog.rekey import Rekeyed
 from passersby.trustlog.sources import Source, damaged
-from passersby.trustlog.tiles import Tiles
+from passersby.trustlog.tiles import WIDTH, Tiles, bundles
 
 WITNESSED = "checkpoint.witnessed"
 """File beside the checkpoint: the newest one that carried a quorum."""
@@ -127,19 +138,54 @@ class Standing:
 
 
 def newest(source: Source, vkey: str) -> tuple[Checkpoint, bytes]:
-    """Return the newest checkpoint of a published log, checked against the log's key, and its note.
+    """Return the newest checkpoint of a published log, and its note.
+
+    It is signed by the reader's key, or by the newest of those that the entries lead to from it. That the
+    entries are those of the checkpoint is for the caller to check.
 
     Raises:
-        IntegrityError: there is none, or it is not signed by this key.
+        IntegrityError: there is none, or no such key signed it.
         UsageError: the verifier key is malformed.
     """
     note = load(source)
     if note is None:
         raise damaged(FILE, "is missing")
-    return verified(note, vkey), note
+    try:
+        return verified(note, vkey), note
+    except IntegrityError:
+        keys = rekey.line(_readable(Tiles(source, unverified(note).size)))
+        if vkey.strip() not in keys:
+            raise
+        return verified(note, keys[-1]), note
 
 
-def witnessed(source: Source, head: Checkpoint, note: bytes, vkey: str, quorum: Quorum) -> Witnessed | None:
+def changes(tiles: Tiles, first: int = 0) -> Iterator[Rekeyed]:
+    """Yield what the entries from index `first` on say of the log's key.
+
+    Raises:
+        IntegrityError: a bundle is missing or malformed, or a change is not signed by both keys.
+    """
+    for place in bundles(tiles.size, first // WIDTH):
+        for index, body in enumerate(tiles.bundle(place), place.n * WIDTH):
+            found = rekey.read(index, body) if index >= first else None
+            if found is not None:
+                yield found
+
+
+def _readable(tiles: Tiles) -> Iterator[Rekeyed]:
+    """Yield the changes of a log of which nothing is checked yet, as far as they can be read."""
+    with suppress(IntegrityError):
+        yield from changes(tiles)
+
+
+def witnessed(
+    source: Source,
+    head: Checkpoint,
+    note: bytes,
+    vkey: str,
+    quorum: Quorum,
+    changed: Sequence[Rekeyed] | None = None,
+) -> Witnessed | None:
     """Return the newest checkpoint of a log that a quorum signed; None if there is none.
 
     Args:
@@ -148,6 +194,8 @@ def witnessed(source: Source, head: Checkpoint, note: bytes, vkey: str, quorum: 
         note: the note of that checkpoint.
         vkey: the log's verifier key.
         quorum: whose signatures count.
+        changed: how its key was replaced, from the entries; by default they are read where that is needed,
+            and `vkey` must be the key of the newest checkpoint.
 
     Raises:
         IntegrityError: a cosignature is wrong, or the log does not continue what the witnesses signed.
@@ -158,22 +206,22 @@ def witnessed(source: Source, head: Checkpoint, note: bytes, vkey: str, quorum: 
     kept = source.read(WITNESSED, LONGEST_NOTE) if quorum.needed else None
     if kept is None:
         return None
-    older, signers = verified(kept, vkey, WITNESSED), quorum.signers(kept, WITNESSED)
+    tiles, signers = Tiles(source, head.size), quorum.signers(kept, WITNESSED)
+    if changed is None:
+        changed = _since(tiles, kept, vkey)
+    older = rekey.kept(kept, vkey, changed, WITNESSED)
     if not quorum.holds(signers):
         return None
-    check_continues(Tiles(source, head.size), head, older)
+    check_continues(tiles, head, older)
     return _witnessed(older, signers)
 
 
-def check_kept(source: Source, vkey: str, note: bytes) -> None:
-    """Do nothing if a published log continues a checkpoint that somebody kept.
-
-    Raises:
-        IntegrityError: it does not, or one of the two is not signed by the log's key.
-        OperationError: the log cannot be read.
-    """
-    head, _ = newest(source, vkey)
-    check_continues(Tiles(source, head.size), head, verified(note, vkey, "The saved checkpoint"))
+def _since(tiles: Tiles, kept: bytes, vkey: str) -> list[Rekeyed]:
+    """Return the changes since a checkpoint that is not signed by the log's key of now; else none."""
+    key_id = VerifierKey.parse(vkey).key_id
+    if any(key_id == told for _, told in checkpoint.signers(kept, WITNESSED)):
+        return []
+    return list(changes(tiles, unverified(kept, WITNESSED).size))
 
 
 def check_continues(tiles: Tiles, head: Checkpoint, older: Checkpoint) -> None:
@@ -194,5 +242,5 @@ def check_continues(tiles: Tiles, head: Checkpoint, older: Checkpoint) -> None:
         raise IntegrityError(msg, EVIDENCE)
 
 
-def _witnessed(checkpoint: Checkpoint, signers: Mapping[VerifierKey, int]) -> Witnessed:
-    return Witnessed(checkpoint.size, {key.name: time for key, time in signers.items()})
+def _witnessed(head: Checkpoint, signers: Mapping[VerifierKey, int]) -> Witnessed:
+    return Witnessed(head.size, {key.name: time for key, time in signers.items()})

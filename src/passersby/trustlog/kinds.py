@@ -64,6 +64,13 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "proposal.approved": ("proposal", "act", "subject", "by", "acts_from"),
         "proposal.refused": ("proposal", "act", "subject", "by"),
         "act.refused": ("act", "code"),
+        "keys.moved": ("keeper", "before", "by"),
+        "keys.destroyed": ("keeper",),
+        "keys.shared": ("shares", "needed", "by"),
+        "keys.tested": ("by",),
+        "keys.recovered": ("keeper", "by"),
+        "epoch.lost": ("key", "by"),
+        "log.rekeyed": ("old_key", "new_key", "old_signature", "new_signature", "by"),
     }
 )
 """Kind of entry -> names of its public fields. Every other field is a salted commitment."""
@@ -99,6 +106,13 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "proposal.approved": "A second person signed a proposal; it acts from the time stated.",
         "proposal.refused": "A proposal was refused or taken back; it never acts.",
         "act.refused": "A person tried what their role or a rule does not allow.",
+        "keys.moved": "All keys were wrapped with a new key-encryption key; its keeper, and the one before.",
+        "keys.destroyed": "A key-encryption key that is not in use was destroyed by its keeper.",
+        "keys.shared": "A recovery key was made and split into shares; older shares open nothing any more.",
+        "keys.tested": "Shares were tried: they open every key.",
+        "keys.recovered": "Shares opened the keys, which were wrapped with a new key-encryption key.",
+        "epoch.lost": "A pseudonym key that does not open any more was given up, with all rows under it.",
+        "log.rekeyed": "The log's key was replaced; both keys signed the change.",
     }
 )
 """Kind of entry -> one sentence for a reader of the log."""

@@ -6,7 +6,8 @@ checkpoint last. Until then readers see the old log, whole; the next publish wri
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,11 +15,11 @@ from sqlalchemy.orm import Session
 
 from passersby.errors import IntegrityError
 from passersby.store.database import Database
-from passersby.trustlog import checkpoint, entries
+from passersby.trustlog import checkpoint, entries, rekey
 from passersby.trustlog.checkpoint import Checkpoint, VerifierKey, split_note
 from passersby.trustlog.cosignature import add_lines
 from passersby.trustlog.hashing import frontier_root, grow, leaf_hash, split
-from passersby.trustlog.heads import ALONE, WITNESSED, Quorum, Standing, newest, witnessed
+from passersby.trustlog.heads import ALONE, WITNESSED, Quorum, Standing, witnessed
 from passersby.trustlog.sources import Disk, damaged
 from passersby.trustlog.tiles import (
     WIDTH,
@@ -35,6 +36,21 @@ _NO_QUORUM = Quorum()
 _RESTORE = "Another database or an old backup is in place: restore the newest backup of the right one."
 
 
+@dataclass(frozen=True)
+class Head:
+    """The published checkpoint.
+
+    Args:
+        checkpoint: what it says.
+        note: the signed note.
+        vkey: verifier key of the log, of those that signed it the newest.
+    """
+
+    checkpoint: Checkpoint
+    note: bytes
+    vkey: str
+
+
 class Publisher:
     """Publishes the log of one deployment.
 
@@ -42,6 +58,7 @@ class Publisher:
         folder: where the published log lies; made at the first publish.
         origin: the log's name, such as `example.org/passersby`.
         signing_key: the log's key.
+        leaving: the key that it replaced, until a checkpoint that both signed covers the change.
         quorum: the outside witnesses whose signatures count, and how many must sign.
 
     Raises:
@@ -49,13 +66,29 @@ class Publisher:
     """
 
     def __init__(
-        self, folder: Path, origin: str, signing_key: Ed25519PrivateKey, *, quorum: Quorum = _NO_QUORUM
+        self,
+        folder: Path,
+        origin: str,
+        signing_key: Ed25519PrivateKey,
+        leaving: Ed25519PrivateKey | None = None,
+        *,
+        quorum: Quorum = _NO_QUORUM,
     ) -> None:
         self.folder = folder
         self.quorum = quorum
         self.origin = origin
-        self.vkey = VerifierKey.of(origin, signing_key).encode()
-        self._key = signing_key
+        self.sign_with(signing_key, leaving)
+
+    def sign_with(self, signing_key: Ed25519PrivateKey, leaving: Ed25519PrivateKey | None = None) -> None:
+        """Take the log's key, and the one that it replaced, from now on."""
+        self.vkey = VerifierKey.of(self.origin, signing_key).encode()
+        self._keys = (signing_key,) if leaving is None else (signing_key, leaving)
+        self._vkeys = [VerifierKey.of(self.origin, key).encode() for key in self._keys]
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether a key that was replaced still signs."""
+        return len(self._keys) > 1
 
     def publish(self, database: Database) -> None:
         """Bring the folder up to the database: all committed entries, their tiles, a new checkpoint.
@@ -72,7 +105,8 @@ class Publisher:
             self.folder.mkdir(parents=True, exist_ok=True)
             with alone(self.folder), database.read() as session:
                 size, frontier = entries.state(session)
-                published = _published(self.folder, self.vkey)
+                found = self.head()
+                published = None if found is None else found.checkpoint
                 builder = _checked(session, self.folder, published, size, frontier)
                 if published is None or published.size < size:
                     self._extend(session, builder, size)
@@ -99,6 +133,15 @@ class Publisher:
                 writer.put(WITNESSED, signed)
             writer.finish(signed)
 
+    def head(self) -> Head | None:
+        """Return the published checkpoint; None if nothing was published.
+
+        Raises:
+            IntegrityError: it is damaged, or not signed by the log's key.
+            Busy: another process replaced the log's key.
+        """
+        return _published(self.folder, self._vkeys)
+
     def standing(self) -> Standing:
         """Return how far outside witnesses have signed the published log.
 
@@ -106,10 +149,11 @@ class Publisher:
             IntegrityError: the published checkpoint is damaged, or does not continue what they signed.
         """
         source, needed, of = Disk(self.folder), self.quorum.needed, len(self.quorum.witnesses)
-        if checkpoint.load(source) is None:
+        found = self.head()
+        if found is None:
             return Standing(0, None, needed, of)
-        head, note = newest(source, self.vkey)
-        return Standing(head.size, witnessed(source, head, note, self.vkey, self.quorum), needed, of)
+        signed = witnessed(source, found.checkpoint, found.note, found.vkey, self.quorum)
+        return Standing(found.checkpoint.size, signed, needed, of)
 
     def limit(self) -> str:
         """Return what the label of a release says of outside witnesses. See `standing`."""
@@ -117,11 +161,12 @@ class Publisher:
 
     def check_not_behind(self, database: Database) -> None:
         """See `check_not_behind`."""
-        check_not_behind(database, self.folder, self.vkey)
+        check_not_behind(database, self.folder, *self._vkeys)
 
     def _extend(self, session: Session, builder: TileBuilder, size: int) -> None:
         writer = Writer(self.folder, builder.size)
         for place, bodies in _new_bundles(session, builder.size, size):
+            rekey.check_current(place.n * WIDTH, bodies, self.vkey)
             writer.write(place, encode_bundle(bodies))
             first = place.n * WIDTH
             for index, body in enumerate(bodies, first):
@@ -131,10 +176,10 @@ class Publisher:
         for tile, data in builder.partial():
             writer.write(tile, data)
         head = Checkpoint(self.origin, size, frontier_root(builder.frontier()))
-        writer.finish(checkpoint.sign(head, self._key).encode())
+        writer.finish(checkpoint.sign(head, *self._keys).encode())
 
 
-def check_not_behind(database: Database, folder: Path, vkey: str) -> None:
+def check_not_behind(database: Database, folder: Path, *vkeys: str) -> None:
     """Check that the database holds all that was published: it is not a restored old backup.
 
     A folder without a checkpoint passes: nothing was published yet.
@@ -142,16 +187,16 @@ def check_not_behind(database: Database, folder: Path, vkey: str) -> None:
     Args:
         database: the control database.
         folder: the published log.
-        vkey: the log's verifier key.
+        vkeys: the log's verifier key, and the one that it just replaced.
 
     Raises:
         IntegrityError: the checkpoint covers more than the database holds, is no prefix of its log, is
             not signed by the log's key, or the folder is damaged.
     """
-    published = _published(folder, vkey)  # before the database: another process may publish in between
+    found = _published(folder, vkeys)  # before the database: another process may publish in between
     with database.read() as session:
         size, frontier = entries.state(session)
-        _checked(session, folder, published, size, frontier)
+        _checked(session, folder, None if found is None else found.checkpoint, size, frontier)
 
 
 def behind(published: int, size: int) -> IntegrityError:
@@ -163,9 +208,18 @@ def behind(published: int, size: int) -> IntegrityError:
     return IntegrityError(msg, "Restore a newer backup; the published log must not be taken back.")
 
 
-def _published(folder: Path, vkey: str) -> Checkpoint | None:
+def _published(folder: Path, vkeys: Sequence[str]) -> Head | None:
+    """Return the published checkpoint, signed by one of our keys and by no newer one."""
     note = checkpoint.load(Disk(folder))
-    return None if note is None else checkpoint.verified(note, vkey)
+    if note is None:
+        return None
+    keys = [VerifierKey.parse(vkey) for vkey in vkeys]
+    newest = next((key_id for name, key_id in checkpoint.signers(note) if name == keys[0].name), None)
+    found = next((key for key in keys if key.key_id == newest), keys[0])
+    head = checkpoint.verified(note, found.encode())
+    if newest != found.key_id:
+        raise rekey.stale()
+    return Head(head, note, found.encode())
 
 
 def _checked(

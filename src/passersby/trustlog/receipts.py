@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from sqlalchemy.orm import Session
 
 from passersby.errors import IntegrityError, UnknownName
 from passersby.store.tables import LogEntry, LogSalt
-from passersby.trustlog.checkpoint import FILE, Checkpoint, canonical_base64, load, unverified, verified
+from passersby.trustlog import rekey
+from passersby.trustlog.checkpoint import FILE, Checkpoint, canonical_base64, load, unverified
 from passersby.trustlog.entries import COMMITMENTS, JSON, b64url, commitment
 from passersby.trustlog.hashing import HASH_BYTES, leaf_hash
 from passersby.trustlog.proofs import includes, inclusion
+from passersby.trustlog.rekey import Rekeyed
 from passersby.trustlog.sources import Disk, damaged
 from passersby.trustlog.tiles import Tiles
 
@@ -75,13 +78,15 @@ def prove(folder: Path, index: int) -> str:
     return f"{_HEADER}\nindex {index}\n{hashes}\n{note.decode()}"
 
 
-def verify_proof(entry: bytes, proof: str, vkey: str) -> Proven:
+def verify_proof(entry: bytes, proof: str, vkey: str, changes: Sequence[Rekeyed] = ()) -> Proven:
     """Check a proof that `prove` made; the log is not needed.
 
     Args:
         entry: the entry's bytes.
         proof: the proof's text.
         vkey: the log's verifier key, from another source than the proof.
+        changes: how the log's key was replaced, as a check of the log found; without them only a checkpoint
+            of this very key is taken.
 
     Raises:
         IntegrityError: the proof is malformed, its checkpoint is not signed by this key, or it does not
@@ -96,7 +101,7 @@ def verify_proof(entry: bytes, proof: str, vkey: str) -> Proven:
     if not found or len(lines) > _LONGEST_PATH + 2:
         raise _unproven("is malformed")
     index, path = int(found[1]), [_hash(line) for line in lines[2:]]
-    checkpoint = verified(note.encode("utf-8", "surrogatepass"), vkey, "The proof's checkpoint")
+    checkpoint = rekey.kept(note.encode("utf-8", "surrogatepass"), vkey, changes, "The proof's checkpoint")
     if not includes(leaf_hash(entry), index, checkpoint.size, path, checkpoint.root):
         raise _unproven(f"does not prove that this is entry {index} of the log")
     return Proven(index, checkpoint)

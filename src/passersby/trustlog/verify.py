@@ -16,14 +16,15 @@ from sqlalchemy.orm import Session
 from passersby.errors import IntegrityError
 from passersby.store.database import Database
 from passersby.store.tables import LogEntry, LogSalt
-from passersby.trustlog import entries, view
-from passersby.trustlog.checkpoint import FILE, Checkpoint, verified
+from passersby.trustlog import entries, rekey, view
+from passersby.trustlog.checkpoint import FILE, Checkpoint
 from passersby.trustlog.entries import COMMITMENTS
 from passersby.trustlog.hashing import HASH_BYTES, frontier_root, grow, leaf_hash, split
 from passersby.trustlog.heads import EVIDENCE, Quorum, Witnessed, check_continues, newest, witnessed
 from passersby.trustlog.proofs import includes, inclusion
 from passersby.trustlog.publish import behind
 from passersby.trustlog.receipts import Proven, Revealed, check_reveal, prove, reveal, verify_proof
+from passersby.trustlog.rekey import Rekeyed
 from passersby.trustlog.sources import Disk, Source, damaged
 from passersby.trustlog.tiles import ENTRIES, WIDTH, Place, TileBuilder, Tiles, bundles, encode_bundle
 
@@ -31,6 +32,7 @@ __all__ = [
     "Proven",
     "Report",
     "Revealed",
+    "check_continued",
     "check_reveal",
     "prove",
     "reveal",
@@ -54,6 +56,7 @@ class Report:
         entries: entries that were read and hashed.
         tiles: tile files that were compared, narrower versions of earlier checkpoints included.
         unpublished: entries of the database that no checkpoint covers yet; 0 where only the folder was read.
+        rekeyed: entries in which the log's key was replaced.
         witnessed: newest checkpoint that the quorum signed; None if none was asked for.
     """
 
@@ -63,6 +66,7 @@ class Report:
     entries: int
     tiles: int
     unpublished: int = 0
+    rekeyed: tuple[Rekeyed, ...] = ()
     witnessed: Witnessed | None = None
 
 
@@ -83,12 +87,13 @@ def verify_source(
         UsageError: the verifier key is malformed.
     """
     head, note = newest(source, vkey)
-    signed = witnessed(source, head, note, vkey, quorum)
+    report = _verify(Tiles(source, head.size), note, head, vkey, older)
+    signed = witnessed(source, head, note, vkey, quorum, report.rekeyed)
     if quorum.needed and signed is None:
         names = ", ".join(key.name for key in quorum.signers(note)) or "none"
         msg = f"Too few witnesses signed this log: {quorum.needed} are needed, its checkpoint has {names}."
         raise IntegrityError(msg, "Ask the witnesses what they have seen of it; do not rely on this copy.")
-    return replace(_verify(Tiles(source, head.size), head, vkey, older), witnessed=signed)
+    return replace(report, witnessed=signed)
 
 
 def verify_folder(
@@ -96,6 +101,17 @@ def verify_folder(
 ) -> Report:
     """Check a published log in a folder. See `verify_source`."""
     return verify_source(Disk(folder), vkey, older=older, quorum=quorum)
+
+
+def check_continued(source: Source, report: Report, older: Checkpoint) -> None:
+    """Do nothing if a published log, which was verified, continues an older checkpoint of its own.
+
+    Raises:
+        IntegrityError: it does not.
+        OperationError: the log cannot be read.
+    """
+    head = Checkpoint(report.origin, report.size, bytes.fromhex(report.root))
+    check_continues(Tiles(source, report.size), head, older)
 
 
 def verify_database(database: Database, folder: Path, vkey: str, *, older: bytes | None = None) -> Report:
@@ -114,8 +130,8 @@ def verify_database(database: Database, folder: Path, vkey: str, *, older: bytes
         UsageError: the verifier key is malformed.
     """
     source = Disk(folder)
-    head, _ = newest(source, vkey)
-    report = _verify(Tiles(source, head.size), head, vkey, older)
+    head, note = newest(source, vkey)
+    report = _verify(Tiles(source, head.size), note, head, vkey, older)
     with database.read() as session:
         size, frontier = entries.state(session)
         if size < head.size:
@@ -124,12 +140,14 @@ def verify_database(database: Database, folder: Path, vkey: str, *, older: bytes
     return replace(report, unpublished=size - report.size)
 
 
-def _verify(reader: Tiles, checkpoint: Checkpoint, vkey: str, older: bytes | None) -> Report:
-    builder, tiles = TileBuilder(), 0
+def _verify(reader: Tiles, note: bytes, checkpoint: Checkpoint, vkey: str, older: bytes | None) -> Report:
+    builder, tiles, changed = TileBuilder(), 0, list[Rekeyed]()
     viewed = view.is_there(reader.source, checkpoint.size)
     pages: list[tuple[Place, bytes]] = []
     for place in bundles(checkpoint.size):
         bodies = reader.bundle(place)
+        found = (rekey.read(index, body) for index, body in enumerate(bodies, builder.size))
+        changed += [change for change in found if change is not None]
         if viewed:
             pages.append((place, view.digest(place, bodies)))
         full = [tile for body in bodies for tile in builder.add(leaf_hash(body))]
@@ -140,11 +158,14 @@ def _verify(reader: Tiles, checkpoint: Checkpoint, vkey: str, older: bytes | Non
     tiles += sum(_check_tile(reader, checkpoint, tile, data) for tile, data in builder.partial())
     if frontier_root(builder.frontier()) != checkpoint.root:
         raise damaged(FILE, "has another root hash than the entries and tiles")
+    rekey.check_newest(note, vkey, changed)
     for place, expected in pages:
         view.check(reader.source, place, expected)
     if older is not None:
-        check_continues(reader, checkpoint, verified(older, vkey, "The saved checkpoint"))
-    return Report(checkpoint.origin, checkpoint.size, checkpoint.root.hex(), builder.size, tiles)
+        check_continues(reader, checkpoint, rekey.kept(older, vkey, changed))
+    return Report(
+        checkpoint.origin, checkpoint.size, checkpoint.root.hex(), builder.size, tiles, rekeyed=tuple(changed)
+    )
 
 
 def _check_tile(reader: Tiles, checkpoint: Checkpoint, place: Place, expected: bytes) -> int:
