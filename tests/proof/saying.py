@@ -13,7 +13,7 @@ import typer.main
 import worlds
 from passersby.cli.app import app
 from passersby.demo import story
-from passersby.deployment import plans, views
+from passersby.deployment import places, plans, views
 from passersby.deployment.opened import Deployment
 from passersby.gate import worth
 from passersby.gate.request import Request
@@ -75,6 +75,10 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
         ("supplier", "list", *at),
         ("licence", "list", *at),
         ("sensitive", "list", *at),
+        ("sensitive", "load", folder / "places.csv", *at, *custodian),
+        ("sensitive", "review", "health", *at, *custodian),
+        ("sensitive", "test", *at),
+        ("proposal", "approve", "1", *at, "--key", world.key("paula")),
         ("log", "verify", *at),
         ("log", "show", "--last", "1000", *at),
         ("log", "prove", "3", *at),
@@ -154,8 +158,8 @@ def call_everything(world: worlds.World, folder: Path, said: Said) -> None:
             said.error(f"sovrn {path.name}", partial(take, "sovrn"))
             said.error(f"consent {path.name}", partial(take, "sovrn", consent=path))
             who = d.actor(world.key("custodian"))
-            places = partial(d.sensitive.load, path, name="x", actor=who, now=worlds.now())
-            said.error(f"places {path.name}", places)
+            load = partial(places.load, d, path, name="x", actor=who, now=worlds.now())
+            said.error(f"places {path.name}", load)
         said.error("release", lambda: d.release(ID))
         said.error("ask", lambda: d.ask(request(measure=ID), worlds.analyst(d), now=worlds.now()))
         said.error("area", lambda: Area.from_names([ID]))
@@ -207,9 +211,7 @@ def deployment_calls(folder: Path) -> dict[str, Callable[[Deployment], object]]:
         "sweep": lambda d: d.sweep(now),
         "actor": worlds.analyst,
         "sensitive": lambda d: [d.sensitive, d.sensitive.current()],
-        "load_places": lambda d: d.load_places(
-            folder / "places.csv", name="places", actor=d.actor(d.layout.people / "custodian.key"), now=now
-        ),
+        "finish_purges": lambda d: d.finish_purges(now),
         "ingest": lambda d: d.ingest([folder / "simple.csv"], "simple", now=now).to_json(),
         "ask": lambda d: d.ask(request(), worlds.analyst(d), now=now),
         "plan": lambda d: d.plan(request(every="hour"), worlds.analyst(d), now=now),

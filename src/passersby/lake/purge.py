@@ -6,7 +6,7 @@ in the next sweep that no reader holds up: what was removed is gone physically.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -62,15 +62,18 @@ def rewrite(work: Work, files: Iterable[FileRef], keep: Keep) -> Rewritten:
     return sum((_one(work, file, keep) for file in files), Rewritten())
 
 
-def tables(file: FileRef) -> Iterator[pa.Table]:
-    """Yield the rows of one file in their order, one row group or less at a time.
+def tables(file: FileRef, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """Yield the rows of one file in their order, one row group or less at a time; all columns by default.
 
     Raises:
         IntegrityError: the file cannot be read.
     """
     with _readable(), pq.ParquetFile(file.path) as parquet:
-        for batch in parquet.iter_batches(ROW_GROUP):
-            yield _table(file, pa.Table.from_batches([batch]))
+        schema = TABLES[file.table]
+        names = list(columns or schema.names)
+        wanted = pa.schema([schema.field(name) for name in names])
+        for batch in parquet.iter_batches(ROW_GROUP, columns=names):
+            yield pa.Table.from_batches([batch]).select(names).cast(wanted)
 
 
 def _one(work: Work, file: FileRef, keep: Keep) -> Rewritten:
@@ -103,10 +106,6 @@ def _copy(file: FileRef, writer: FileWriter, groups: int) -> None:
         if number == groups:
             return
         writer.append(table)
-
-
-def _table(file: FileRef, found: pa.Table) -> pa.Table:
-    return found.select(TABLES[file.table].names).cast(TABLES[file.table])
 
 
 @contextmanager

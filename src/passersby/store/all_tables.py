@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from passersby.store import proposal_tables as _proposals
+from passersby.store import sensitive_tables as _sensitive
 from passersby.store.tables import Base
 
 __all__ = ["Base"]
 
-_MODULES = (_proposals,)
+_MODULES = (_proposals, _sensitive)

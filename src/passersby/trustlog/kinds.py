@@ -59,6 +59,10 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "proposal.approved": ("proposal", "act", "subject", "by", "acts_from"),
         "proposal.refused": ("proposal", "act", "subject", "by"),
         "act.refused": ("act", "code"),
+        "sensitive.purged": ("purge",),
+        "sensitive.reviewed": ("list", "version", "by", "next_due"),
+        "sensitive.tested": ("passed", "next_due"),
+        "release.withdrawn": ("release",),
     }
 )
 """Kind of entry -> names of its public fields. Every other field is a salted commitment."""
@@ -92,6 +96,10 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "proposal.approved": "A second person signed a proposal; it acts from the time stated.",
         "proposal.refused": "A proposal was refused or taken back; it never acts.",
         "act.refused": "A person tried what their role or a rule does not allow.",
+        "sensitive.purged": "What was stored at sensitive places, or revealed them, left the lake.",
+        "sensitive.reviewed": "A person read a list of sensitive places again and signed that it is right.",
+        "sensitive.tested": "Tracks were planted at each sensitive place to see whether anything is stored.",
+        "release.withdrawn": "A stored answer is not given again: a place in its area is sensitive now.",
     }
 )
 """Kind of entry -> one sentence for a reader of the log."""
