@@ -52,6 +52,7 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
     for name in ("rows.csv", "rows.parquet", "rows.geojson", "rows.sdmx.csv"):
         said.command(*presence, "--out", folder / name)
     (folder / "bundle.toml").write_text(BUNDLE)
+    (folder / "clinic.csv").write_text("lat,lon,category\n46.2,7.36,clinic\n")
     said.command("bundle", folder / "bundle.toml", "--key", world.key("anna"), *at)
     said.command("ask", "visitors", "--period", story.PERIOD, "--every", "week", "--epsilon", "0.5", *asked)
     for day in ("2026-05-12", "2026-05-13"):
@@ -75,16 +76,20 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
         ("supplier", "list", *at),
         ("licence", "list", *at),
         ("sensitive", "list", *at),
-        ("sensitive", "load", folder / "places.csv", *at, *custodian),
-        ("sensitive", "review", "health", *at, *custodian),
-        ("sensitive", "test", *at),
-        ("proposal", "approve", "1", *at, "--key", world.key("paula")),
         ("log", "verify", *at),
         ("log", "show", "--last", "1000", *at),
         ("log", "prove", "3", *at),
         ("supplier", "sniff", folder / "simple.csv"),
         ("supplier", "sniff", folder / "sovrn.tsv"),
         ("ingest", folder / "simple.csv", "--supplier", "simple", *at, *custodian),
+        ("sensitive", "load", folder / "clinic.csv", *at, *custodian),
+        ("sensitive", "categories"),
+        ("sensitive", "review", "health", *at, *custodian),
+        ("sensitive", "test", *at),
+        ("proposal", "list", *at),
+        ("proposal", "show", "1", *at),
+        ("proposal", "approve", "1", *at, "--key", world.key("paula")),
+        ("proposal", "refuse", "1", "--reason", "a test", *at, *custodian),
         ("person", "add", "eve", "--role", "analyst", *at, *custodian),
         ("supplier", "suspend", "simple", "--reason", "a test", *at, *custodian),
         ("licence", "revoke", worlds.LICENCE, *at, *custodian),
