@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import forms
-from passersby.cli import data, main
+from passersby.cli import main, sensitive
 from passersby.sensitive import lists
 from passersby.trustlog.receipts import verify_proof
 
@@ -121,5 +121,5 @@ def test_an_entry_that_an_editor_wrote_as_text_is_found(
     ],
 )
 def test_a_file_of_places_gives_its_list_a_valid_name(file: str, name: str) -> None:
-    assert data._list_name(Path(file)) == name
+    assert sensitive.list_name(Path(file)) == name
     assert lists._NAME.fullmatch(name)

@@ -13,14 +13,17 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
+import osmium
 import pytest
 import typer
 
 import forms
 import loopback
+import worlds
 from passersby.cli import main
 from passersby.cli.reference import _flat
 from passersby.gate import gate
+from passersby.people import proposals
 from passersby.privacy.label import FIELDS
 from passersby.witness import folder as witness_folder
 
@@ -252,3 +255,31 @@ def test_use_postgresql_runs(
     assert Reader(tmp_path).follow(DOCS / "how-to" / "use-postgresql.md", real) == 1
     assert main.call(["status", "-d", "DIR"]) == 0
     assert not (tmp_path / "DIR" / "control.db").exists()
+
+
+@pytest.mark.slow
+def test_sensitive_places_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = DOCS / "how-to" / "sensitive-places.md"
+    world = worlds.build(tmp_path / "world", devices=40, suppliers=("veraset",))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PASSERSBY_DEPLOYMENT", str(world.root))
+    monkeypatch.setenv("PASSERSBY_KEY", "me.pem")
+    for file, person in (("me.pem", "custodian"), ("officer.pem", "paula")):
+        shutil.copy(world.key(person), file)
+    (shown,) = re.findall(
+        r'    (\{"type": "FeatureCollection".*?\n    \]\})', page.read_text(), flags=re.DOTALL
+    )
+    Path("clinics.geojson").write_text(json.dumps(json.loads(shown)))
+    tags = {"amenity": "hospital", "religion": "any"}
+    with osmium.SimpleWriter("helsinki.osm.pbf") as out:
+        out.add_node(osmium.osm.mutable.Node(id=1, location=(24.94, 60.17), tags=tags))
+
+    def real(line: str) -> str:
+        return line.replace("--name osm --category", "--name osm-medical --category")
+
+    assert Reader(tmp_path).follow(page, real) == 7
+    with world.open() as d:
+        assert {found.name: found.version for found in d.sensitive.current()} == {"health": 2}
+        with d.database.read() as session:
+            waiting = [p.subject for p in proposals.list_all(session) if p.state == "open"]
+    assert waiting == ["osm", "osm-medical"]

@@ -212,7 +212,11 @@ def test_a_generated_country_with_its_sensitive_places(deployed: Any, tmp_path: 
     assert report.suppressed > 0
     stored = deployed.pings()
     columns = [stored[name].to_numpy() for name in ("lat_e5", "lon_e5", "cell")]
-    assert not lists.cover().hits(*columns, stored["accuracy_m"].fill_null(-1).to_numpy()).any()
+    assert (
+        not lists.cover()
+        .hits(*columns, stored["accuracy_m"].fill_null(-1).to_numpy(), stored["t"].to_numpy())
+        .any()
+    )
 
 
 def test_a_receipt_tells_only_what_the_file_tells(deployed: Any, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from passersby.ingest import purging
 from passersby.sensitive.places import read
 
 NOW = 1_780_000_000
@@ -111,6 +112,33 @@ def test_cabs_keep_away_from_the_facilities_of_san_francisco(
     # suppressed rows may be duplicates of each other, so that only this much is known of the sum
     assert report.stored <= fixes <= report.stored + report.suppressed
     assert report.suppressed > 50_000
+    require_away(deployed, listed)
+
+
+@pytest.mark.slow
+def test_cabs_that_were_stored_before_the_facilities_were_listed(
+    deploy: Callable[..., Any], real_data: Path
+) -> None:
+    deployed = deploy(memory_mb=1024)
+    path = real_data / "cabspotting" / "cabspotting_dev107.parquet"
+    before = take(deployed, "taxi", [path]).stored
+    listed = real_data / "sf_health" / "sf_health_facilities.csv"
+    lists = deployed.places()
+    draft = lists.draft(listed, name="health", owner="ada", now=NOW)
+    lists.keep(draft)
+    with deployed.database.write() as session:
+        lists.enact(session, draft.row, {}, now=NOW)
+        purging.want(session, "list health 1", now=NOW)
+    assert purging.finish(deployed.lake, lists.cover, now=NOW, threads=2)
+    stored = deployed.pings()
+    assert 1_000_000 < len(stored) < before - 50_000
+    require_away(deployed, listed)
+    hours = stored.select("device", hour=pl.col("t") // 3600).unique()
+    assert len(deployed.presence()) == len(hours)
+
+
+def require_away(deployed: Any, listed: Path) -> None:
+    """Fail if a stored ping lies within the buffer of a place; distances by the haversine formula."""
     stored = deployed.pings()
     lat, lon = np.radians(stored["lat_e5"].to_numpy() / 1e5), np.radians(stored["lon_e5"].to_numpy() / 1e5)
     for x, y, _, _ in np.radians(read(listed).edges):

@@ -6,11 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from passersby.errors import BadRecord, Busy, NotReady
-from passersby.ingest import places
 from passersby.ingest.report import band
 from passersby.model.period import Period
 from passersby.suppliers import registry
@@ -196,35 +194,6 @@ def test_a_day_that_is_sealed_meanwhile_stops_the_delivery(deployed: Any, tmp_pa
     seal = interrupting(lambda: deployed.lake.expire(NOW + 31 * DAY))
     with pytest.raises(Busy):
         deployed.take(write(tmp_path / "b.csv", f"a,{T + 1},47,8,5"), progress=seal)
-
-
-def test_loading_a_list_tells_what_is_stored_there_already(deployed: Any, tmp_path: Path) -> None:
-    deployed.supplier()
-    rng = np.random.default_rng(9)
-    rows = [f"{i},{T},{47 + rng.normal(0, 2e-4)},8,5" for i in range(30)] + [
-        f"x{i},{T},46,8,5" for i in range(9)
-    ]
-    deployed.take(write(tmp_path / "a.csv", *rows))
-    found = places.load(
-        deployed.places(),
-        deployed.lake,
-        clinic(tmp_path / "c.csv", 47, 8),
-        name="c",
-        actor=deployed.actor,
-        now=NOW,
-    )
-    assert found.standing == 30
-    assert found.sentences()[0] == "Version 1 of c (1 place) is in force."
-    assert "already holds 30 pings" in found.sentences()[1]
-    nowhere = places.load(
-        deployed.places(),
-        deployed.lake,
-        clinic(tmp_path / "d.csv", 10, 8),
-        name="d",
-        actor=deployed.actor,
-        now=NOW,
-    )
-    assert (nowhere.standing, len(nowhere.sentences())) == (0, 1)
 
 
 def test_without_a_list_the_report_says_so(deployed: Any, tmp_path: Path) -> None:

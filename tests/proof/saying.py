@@ -14,7 +14,7 @@ from sqlalchemy import select
 import worlds
 from passersby.cli.app import app
 from passersby.demo import story
-from passersby.deployment import plans, views
+from passersby.deployment import places, plans, views
 from passersby.deployment.opened import Deployment
 from passersby.gate import worth
 from passersby.gate.request import Request
@@ -54,6 +54,7 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
     for name in ("rows.csv", "rows.parquet", "rows.geojson", "rows.sdmx.csv"):
         said.command(*presence, "--out", folder / name)
     (folder / "bundle.toml").write_text(BUNDLE)
+    (folder / "clinic.csv").write_text("lat,lon,category\n46.2,7.36,clinic\n")
     said.command("bundle", folder / "bundle.toml", "--key", world.key("anna"), *at)
     said.command("ask", "visitors", "--period", story.PERIOD, "--every", "week", "--epsilon", "0.5", *asked)
     for day in ("2026-05-12", "2026-05-13"):
@@ -96,6 +97,14 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
         ("supplier", "sniff", folder / "simple.csv"),
         ("supplier", "sniff", folder / "sovrn.tsv"),
         ("ingest", folder / "simple.csv", "--supplier", "simple", *at, *custodian),
+        ("sensitive", "load", folder / "clinic.csv", *at, *custodian),
+        ("sensitive", "categories"),
+        ("sensitive", "review", "health", *at, *custodian),
+        ("sensitive", "test", *at),
+        ("proposal", "list", *at),
+        ("proposal", "show", "1", *at),
+        ("proposal", "approve", "1", *at, "--key", world.key("paula")),
+        ("proposal", "refuse", "1", "--reason", "a test", *at, *custodian),
         ("person", "add", "eve", "--role", "analyst", *at, *custodian),
         ("supplier", "suspend", "simple", "--reason", "a test", *at, *custodian),
         ("licence", "revoke", worlds.LICENCE, *at, *custodian),
@@ -171,8 +180,8 @@ def call_everything(world: worlds.World, folder: Path, said: Said) -> None:
             said.error(f"sovrn {path.name}", partial(take, "sovrn"))
             said.error(f"consent {path.name}", partial(take, "sovrn", consent=path))
             who = d.actor(world.key("custodian"))
-            places = partial(d.sensitive.load, path, name="x", actor=who, now=worlds.now())
-            said.error(f"places {path.name}", places)
+            load = partial(places.load, d, path, name="x", actor=who, now=worlds.now())
+            said.error(f"places {path.name}", load)
         said.error("release", lambda: d.release(ID))
         said.error("ask", lambda: d.ask(request(measure=ID), worlds.analyst(d), now=worlds.now()))
         said.error("area", lambda: Area.from_names([ID]))
@@ -227,9 +236,7 @@ def deployment_calls(folder: Path) -> dict[str, Callable[[Deployment], object]]:
         "leave_log_key": lambda d: d.leave_log_key(),
         "actor": worlds.analyst,
         "sensitive": lambda d: [d.sensitive, d.sensitive.current()],
-        "load_places": lambda d: d.load_places(
-            folder / "places.csv", name="places", actor=d.actor(d.layout.people / "custodian.key"), now=now
-        ),
+        "finish_purges": lambda d: d.finish_purges(now),
         "ingest": lambda d: d.ingest([folder / "simple.csv"], "simple", now=now).to_json(),
         "ask": lambda d: d.ask(request(), worlds.analyst(d), now=now),
         "plan": lambda d: d.plan(request(every="hour"), worlds.analyst(d), now=now),

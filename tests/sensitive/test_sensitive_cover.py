@@ -45,7 +45,8 @@ def hits(
     """Return the cover's verdicts and the positions as they are stored."""
     lon_e5, lat_e5 = np.round(lons * 1e5).astype(np.int32), np.round(lats * 1e5).astype(np.int32)
     cells = np.array([h3i.latlng_to_cell(y / 1e5, x / 1e5, 10) for x, y in zip(lon_e5, lat_e5, strict=True)])
-    return cover.hits(lat_e5, lon_e5, cells.astype(np.int64), accuracy), lon_e5 / 1e5, lat_e5 / 1e5
+    t = np.zeros(len(cells), dtype=np.int32)
+    return cover.hits(lat_e5, lon_e5, cells.astype(np.int64), accuracy, t), lon_e5 / 1e5, lat_e5 / 1e5
 
 
 def around(

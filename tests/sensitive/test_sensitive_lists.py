@@ -34,7 +34,8 @@ def csv(tmp_path: Path, *lonlat: tuple[float, float], name: str = "list.csv") ->
 def is_hit(lists: SensitiveLists, lon: float, lat: float) -> bool:
     cell = np.array([h3i.latlng_to_cell(lat, lon, 10)], dtype=np.int64)
     lat_e5, lon_e5 = (np.array([round(v * 1e5)], dtype=np.int32) for v in (lat, lon))
-    return bool(lists.cover().hits(lat_e5, lon_e5, cell, np.zeros(1, dtype=np.int32))[0])
+    zero = np.zeros(1, dtype=np.int32)
+    return bool(lists.cover().hits(lat_e5, lon_e5, cell, zero, zero)[0])
 
 
 def test_a_new_version_replaces_the_one_before(lists: SensitiveLists, ada: Actor, tmp_path: Path) -> None:

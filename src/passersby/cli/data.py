@@ -1,9 +1,7 @@
-"""`synth`, `ingest`, `sensitive`: data comes in."""
+"""`synth`, `ingest`: data comes in."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,13 +9,11 @@ import typer
 
 from passersby.cli.app import app
 from passersby.cli.common import AsJson, ByteBar, Folder, Key, count_bar, emit, err, now, opened, out, table
+from passersby.cli.sensitive import list_name
 from passersby.model.period import day_name, parse_offset
 
 if TYPE_CHECKING:
     from passersby.ingest.report import Report
-
-sensitive = typer.Typer(help="Places that are never in the lake.", no_args_is_help=True)
-app.add_typer(sensitive, name="sensitive", rich_help_panel="Data")
 
 _NOTES = {
     "stored": "in the lake",
@@ -74,7 +70,7 @@ def ingest(
         Path | None, typer.Option(help="The supplier's consent register, loaded first.")
     ] = None,
     places: Annotated[
-        Path | None, typer.Option("--sensitive", help="GeoJSON or CSV of sensitive places, loaded first.")
+        Path | None, typer.Option("--sensitive", help="A list of sensitive places, loaded first.")
     ] = None,
     remove_source: Annotated[
         bool, typer.Option("--remove-source", help="Delete the files once stored.")
@@ -84,57 +80,19 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Take a delivery in: whole, or not at all. The same files twice add nothing."""
+    from passersby.deployment import places as lists
+
     with opened(folder) as d:
         if places is not None:
-            made = d.load_places(places, name=_list_name(places), actor=d.actor(key), now=now())
+            made = lists.load(d, places, name=list_name(places), actor=d.actor(key), now=now())
             for line in made.sentences():
                 err.print(line, soft_wrap=True)
+            made.require_in_force()
         with ByteBar("ingesting", quiet=as_json) as bar:
             report = d.ingest(
                 files, supplier, now=now(), consent=consent, progress=bar.step, remove_source=remove_source
             )
     emit(report.to_json(), as_json=as_json, human=lambda: _show_report(report))
-
-
-@sensitive.command("load")
-def load_list(
-    file: Annotated[
-        Path, typer.Argument(help="GeoJSON (points, polygons) or CSV (lat, lon, name, category).")
-    ],
-    name: Annotated[str, typer.Option(help="Name of the list; a new file of it is its next version.")] = "",
-    key: Key = None,
-    folder: Folder = Path(),
-    as_json: AsJson = False,
-) -> None:
-    """Put a list of sensitive places into force for everything that is ingested from now on."""
-    with opened(folder) as d:
-        made = d.load_places(file, name=name or _list_name(file), actor=d.actor(key), now=now())
-    loaded = made.loaded
-    found = {
-        "list": loaded.name,
-        "version": loaded.version,
-        "places": loaded.places,
-        "fresh": loaded.fresh,
-        "standing": made.standing,
-    }
-    emit(found, as_json=as_json, human=lambda: out.print("\n".join(made.sentences()), soft_wrap=True))
-
-
-@sensitive.command("list")
-def list_lists(folder: Folder = Path(), as_json: AsJson = False) -> None:
-    """List the lists in force."""
-    with opened(folder) as d:
-        lists = d.sensitive.current()
-    found = [{"list": x.name, "version": x.version, "places": x.places, "owner": x.owner} for x in lists]
-    rows = [list(f.values()) for f in found]
-    columns = ("list", "version", "places", "owner")
-    emit(found, as_json=as_json, human=lambda: out.print(table(columns, rows, right=("version", "places"))))
-
-
-def _list_name(path: Path) -> str:
-    """Return a file's name as the name of a list: without accents, in the characters that one may have."""
-    plain = unicodedata.normalize("NFKD", path.stem.lower()).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")[:60] or "places"
 
 
 def _show_report(report: Report) -> None:

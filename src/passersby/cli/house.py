@@ -88,9 +88,11 @@ def status(folder: Folder = Path(), as_json: AsJson = False) -> None:
                 right=("days", "files", "rows", "MB"),
             )
         )
+        for line in found.overdue:
+            out.print(f"[bold red]overdue[/]  {line}", soft_wrap=True)
         for line in found.due:
             out.print(f"[yellow]due[/]  {line}")
-        if not found.due:
+        if not found.due and not found.overdue:
             out.print("Nothing is due.")
         out.print(keeper, soft_wrap=True)
         for name, problem in problems.items():

@@ -21,6 +21,7 @@ from passersby.cli import (
     questions,
     records,
     releases,
+    sensitive,
     witnesses,
 )
 from passersby.cli.app import app
@@ -36,6 +37,7 @@ GROUPS = (
     records,
     proposals,
     data,
+    sensitive,
     plan,
     questions,
     bundle,

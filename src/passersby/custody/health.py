@@ -18,6 +18,7 @@ from passersby.keys.ring import KeyRing
 from passersby.lake.lake import Lake
 from passersby.model.period import DAY, day_name
 from passersby.policy import impact
+from passersby.sensitive import duties
 from passersby.store import tables
 from passersby.store.database import Database
 from passersby.suppliers import registry
@@ -38,14 +39,19 @@ class Held:
 
 @dataclass(frozen=True)
 class Status:
-    """What is held, and sentences about what is due."""
+    """What is held, and sentences about what is due, and about what is overdue: that turns it red."""
 
     tables: tuple[Held, ...]
     due: tuple[str, ...]
+    overdue: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
-        return {"tables": [asdict(table) for table in self.tables], "due": list(self.due)}
+        return {
+            "tables": [asdict(table) for table in self.tables],
+            "due": list(self.due),
+            "overdue": list(self.overdue),
+        }
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,8 @@ class Check:
 def status(database: Database, *, now: int) -> Status:
     """Return what the lake holds and what is due within two weeks."""
     with database.read() as session:
-        return Status(tuple(_held(session)), tuple(_due(session, now)))
+        places = duties.duties(session, now)
+        return Status(tuple(_held(session)), (*_due(session, now), *places.soon), places.overdue)
 
 
 def keeper_of(kept: Kept) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from passersby.config import Config
 from passersby.demo import records
-from passersby.deployment import plans, views
+from passersby.deployment import places, plans, views
 from passersby.deployment.create import create
 from passersby.deployment.opened import Deployment
 from passersby.errors import Refusal, UsageError
@@ -162,7 +162,8 @@ def _records(d: Deployment, seen: Seen) -> tuple[records.People, int]:
     granted = _now()
     for licence, seconds in valid.items():
         records.grant(d, who, licence, dates=DATES, bbox=SWITZERLAND, seconds=seconds, now=granted)
-    d.load_places(
+    places.load(
+        d,
         files / "sensitive.geojson",
         name="health",
         actor=who.custodian,

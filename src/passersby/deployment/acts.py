@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.orm import Session
 
+from passersby.deployment import lists
 from passersby.deployment.opened import Deployment
 from passersby.errors import Refusal
 from passersby.keys.signed import Actor
@@ -17,7 +18,7 @@ from passersby.trustlog.entries import JSON, append
 Effect = Callable[[Deployment, Session, Proposal, int], None]
 """Takes effect in the transaction that records the approval, `(deployment, session, proposal, now)`."""
 
-EFFECTS: dict[str, Effect] = {}
+EFFECTS: dict[str, Effect] = {"sensitive.change": lists.put_in_force}
 """Kind of act -> its effect; the same kinds as `people.proposals.RULES`."""
 
 
@@ -39,7 +40,9 @@ def approve(d: Deployment, number: int, *, actor: Actor, now: int) -> Proposal:
     with refusals_logged(d, kind, actor=actor, now=now), d.writing() as session:
         proposal = proposals.approve(session, number, actor=actor, now=now)
         EFFECTS[kind](d, session, proposal, now)
-        return proposal
+    # what the effect left to be done outside of the transaction; killed here, the next command goes on
+    d.sweep(now)
+    return proposal
 
 
 def refuse(d: Deployment, number: int, *, reason: str, actor: Actor, now: int) -> Proposal:

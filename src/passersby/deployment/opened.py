@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,9 +35,8 @@ from passersby.gate.gate import Answer, Gate
 from passersby.gate.parts import Parts
 from passersby.gate.planning import Planned
 from passersby.gate.request import Request
-from passersby.ingest import places
+from passersby.ingest import purging
 from passersby.ingest.pipeline import Ingest
-from passersby.ingest.places import PlacesLoaded
 from passersby.ingest.report import Report
 from passersby.keys.keepers import keepers
 from passersby.keys.kept import Held, Kept
@@ -193,6 +193,8 @@ class Deployment:
         repaired = [*self.tidy_keys(now), *self.lake.sweep(now)]
         with self.database.write() as session:
             repaired += self.ledger.sweep(session, now)
+        if purged := self.finish_purges(now):
+            repaired += [*purged, *self.lake.sweep(now)]  # what was replaced leaves the disk at once
         self.cosigning.declare(now=now)
         self.publisher.publish(self.database)
         return repaired + self.leave_log_key()
@@ -235,14 +237,17 @@ class Deployment:
     @cached_property
     def sensitive(self) -> SensitiveLists:
         """Lists of sensitive places."""
-        return SensitiveLists(self.layout.root, self.database, buffer_m=self.config.sensitive_buffer_m)
+        return SensitiveLists(
+            self.layout.root,
+            self.database,
+            buffer_m=self.config.sensitive_buffer_m,
+            offset=self.config.offset,
+        )
 
-    def load_places(self, path: Path, *, name: str, actor: Actor, now: int) -> PlacesLoaded:
-        """Put a list of sensitive places into force, and count what it finds in the lake already."""
-        try:
-            return places.load(self.sensitive, self.lake, path, name=name, actor=actor, now=now)
-        finally:
-            self.publisher.publish(self.database)
+    def finish_purges(self, now: int) -> list[str]:
+        """Take out of the lake what lists in force forbid, where that is still to be done."""
+        threads = self.config.threads or os.cpu_count() or 1
+        return purging.finish(self.lake, self.sensitive.cover, now=now, threads=threads)
 
     def ingest(
         self,

@@ -65,6 +65,10 @@ class Admission:
         self._consents = ConsentRegisters(root, database, ring)
         self._places = SensitiveLists(root, database, buffer_m=config.sensitive_buffer_m)
 
+    def cover(self) -> Cover:
+        """Return the test for all lists of sensitive places in force."""
+        return self._places.cover()
+
     def check(self, supplier: str, consent: Path | None, *, clock: Clock) -> Admitted:
         """Return the rules for a delivery; a refusal is logged.
 
@@ -90,7 +94,7 @@ class Admission:
             with self._database.read() as session:
                 versions = self._versions(session, number)
             rules = self._rules(number, contract, schema, clock)
-        cover = self._places.cover()
+        cover = self.cover()
         return Admitted(
             number=number,
             contract=contract,

@@ -45,7 +45,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Stored:
-    """What became of a partition's rows. `days` are the local days that it wrote."""
+    """What became of a partition's rows.
+
+    `days` are the local days that it wrote, `inside` the fixes at sensitive places (`purging.FIXES`).
+    """
 
     stored: int = 0
     duplicates: int = 0
@@ -54,6 +57,7 @@ class Stored:
     devices: int = 0
     teleports: int = 0
     days: frozenset[int] = frozenset()
+    inside: tuple[pl.DataFrame, ...] = ()
 
     def __add__(self, other: Stored) -> Stored:
         return Stored(
@@ -64,6 +68,7 @@ class Stored:
             self.devices + other.devices,
             self.teleports + other.teleports,
             self.days | other.days,
+            self.inside + other.inside,
         )
 
 
@@ -97,8 +102,10 @@ def store(path: Path, target: Target) -> Stored:
     frame = _sorted(frame)
     device, t = frame["device"].to_numpy(), frame["t"].to_numpy()
     # 8 sensitive places, and the neighbouring fixes that reveal entry
-    columns = (frame[name].to_numpy() for name in ("lat_e5", "lon_e5", "cell", "accuracy_m"))
-    gone = kernels.withheld(device, t, target.cover.hits(*columns), offset)
+    columns = (frame[name].to_numpy() for name in ("lat_e5", "lon_e5", "cell", "accuracy_m", "t"))
+    hits = target.cover.hits(*columns)
+    gone = kernels.withheld(device, t, hits, offset)
+    inside = frame.select("device", "t").filter(pl.Series(hits)).unique()
     # 9 duplicates within the delivery; a fix is withheld as a whole, so that its first row decides
     kept = kernels.first_of_fix(device, t) & ~gone
     frame = frame.filter(pl.Series(kept))
@@ -120,6 +127,7 @@ def store(path: Path, target: Target) -> Stored:
         devices=devices,
         teleports=teleports,
         days=days,
+        inside=() if inside.is_empty() else (inside,),
     )
 
 

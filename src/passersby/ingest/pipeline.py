@@ -7,7 +7,7 @@
     5  basis      dates of the contract, consent, opt-outs             screen
     6  pseudonym  keyed hash of the advertising id, by epoch           screen
     7  cell       H3, resolution 10                                    screen
-    8  places     sensitive places and revealing neighbours            partition
+    8  places     sensitive places and revealing neighbours            partition, purging
     9  dedupe     on (device, t) within the delivery                   partition
     10 write      files; then manifest and log entry in one commit     partition, here
     11 derive     the touched days                                     here
@@ -27,13 +27,14 @@ from pathlib import Path
 from passersby.config import Config
 from passersby.derive.derivation import derive_days, stale_days
 from passersby.errors import IntegrityError, OperationError
-from passersby.ingest import deliveries
+from passersby.ingest import deliveries, purging
 from passersby.ingest.admission import Admission, Admitted
 from passersby.ingest.partition import Stored, Target
 from passersby.ingest.passes import Clock, Counts, Passes, Progress
 from passersby.ingest.report import Report, band
 from passersby.keys.ring import KeyRing
 from passersby.lake.lake import Lake
+from passersby.lake.purge import Rewritten
 from passersby.lake.write import Work
 from passersby.model.period import DAY, day_name
 from passersby.sources.read import columns
@@ -169,7 +170,9 @@ class Ingest:
                 shutil.rmtree(passes.folder, ignore_errors=True)
             deliveries.require_unchanged(report.files)
             report = _filled(report, admitted, counts, stored)
-            self._commit(report, admitted, work, clock)
+            # 8 the same among what earlier deliveries brought
+            beside = purging.revealing(self._lake, work, stored.inside, now=clock.now)
+            self._commit(report, admitted, work, beside, clock)
         # 11 derive the touched days
         self._derive(report, stored.days, clock)
         return report
@@ -177,6 +180,7 @@ class Ingest:
     def _derive(self, report: Report, days: Iterable[int], clock: Clock) -> None:
         try:
             derive_days(self._lake, days, now=clock.now, threads=self._threads)
+            purging.finish(self._lake, self._admission.cover, now=clock.now, threads=self._threads)
         except OperationError as error:
             msg = f"Delivery {report.delivery} is stored, but its days could not be derived. {error.message}"
             raise type(error)(msg, "Run the command again: it first derives what is missing.") from error
@@ -212,7 +216,9 @@ class Ingest:
         with self._database.read() as session:
             return self._lake.root / session.get_one(Intent, work.id).folder
 
-    def _commit(self, report: Report, admitted: Admitted, work: Work, clock: Clock) -> None:
+    def _commit(
+        self, report: Report, admitted: Admitted, work: Work, beside: Rewritten, clock: Clock
+    ) -> None:
         """Make the delivery visible: its row, its files and its log entry, in one transaction."""
         now = clock.now
         with self._database.write() as session:
@@ -222,7 +228,10 @@ class Ingest:
             if any(file.sha256 in known for file in report.files):
                 raise _OvertakenError
             deliveries.record(session, report, admitted.number, admitted.contract, now=now)
-            work.commit(session, now=now)
+            work.commit(session, replaces=beside.replaces, now=now)
+            if beside.replaces:
+                days = {part.day for part in beside.parts}
+                purging.rewritten(session, f"delivery {report.delivery}", days, now=now)
             public: dict[str, JSON] = {"delivery": report.delivery, "supplier": report.supplier}
             append(session, "delivery.stored", public, _private(report), now=now)
 

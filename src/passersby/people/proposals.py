@@ -38,7 +38,13 @@ class Rule:
     delay: int = 0
 
 
-RULES: dict[str, Rule] = {}
+RULES: dict[str, Rule] = {
+    "sensitive.change": Rule(
+        "Change a list of sensitive places",
+        proposers=("custodian", "privacy"),
+        approvers=("custodian", "privacy"),
+    ),
+}
 """Kind of act -> its rule. A kind's effect is in `deployment.acts`."""
 
 

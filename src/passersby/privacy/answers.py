@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import rfc8785
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from passersby.errors import IntegrityError, Refusal, UnknownName
@@ -143,6 +143,12 @@ def entries(session: Session) -> list[ReleaseEntry]:
     )
     found = session.execute(select(*columns).order_by(table.log_index))
     return [ReleaseEntry(row[0], row[1], json.loads(row[2]), *row[3:]) for row in found]
+
+
+def withdraw(session: Session, name: str, *, now: int) -> None:
+    """Take a stored answer from service for good; its row and its cost stay."""
+    served = update(StoredRelease).where(StoredRelease.id == name, StoredRelease.withdrawn.is_(None))
+    session.execute(served.values(withdrawn=now))
 
 
 def _release(row: StoredRelease) -> Release:

@@ -21,7 +21,7 @@ from passersby.errors import BadRecord
 from passersby.model import cells as h3cells
 from passersby.model.motion import EARTH_M
 from passersby.sensitive import geometry
-from passersby.sensitive.places import Places, merge
+from passersby.sensitive.places import BEGINNING, END, Places, merge
 
 MAX_ACCURACY_M = 2000
 """A ping's accuracy counts up to here; beyond it a fix says little about any building."""
@@ -49,9 +49,21 @@ PAIRS = pa.schema(
         pa.field("resolution", pa.int8(), nullable=False),
         pa.field("cell", pa.int64(), nullable=False),
         pa.field("place", pa.int32(), nullable=False),
+        pa.field("begins", pa.int64(), nullable=False),
+        pa.field("ends", pa.int64(), nullable=False),
     ]
 )
-"""Cells of one list. `place` is the row of a place near the cell, or -1: the cell lies wholly in one."""
+"""Cells of one list. `place` is the row of a place near the cell, or -1: the cell lies wholly in one.
+`begins` and `ends` are the dates of its places."""
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A span of time, epoch s, and the sorted cells at resolution 10 near places that have these dates."""
+
+    begins: int
+    ends: int
+    cells: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,11 +97,21 @@ class Cover:
             if isinstance(cells := pl.from_arrow(table), pl.DataFrame)
         ]
         every = pl.concat(shifted) if shifted else pl.DataFrame(PAIRS.empty_table())
-        self._levels = tuple(_level(every, resolution) for resolution, _ in _LEVELS if shifted)
+        self._windows = [
+            (begins, ends, tuple(_level(part, resolution) for resolution, _ in _LEVELS))
+            for (begins, ends), part in every.sort("begins", "ends").group_by(
+                "begins", "ends", maintain_order=True
+            )
+        ]
+
+    def windows(self) -> list[Window]:
+        """Return for each pair of dates the cells that may hold a sharp ping (<= 100 m) too near."""
+        return [Window(begins, ends, levels[0].cells) for begins, ends, levels in self._windows]
 
     def cells(self) -> npt.NDArray[np.int64]:
-        """Return the sorted cells at resolution 10 that may hold a sharp ping (<= 100 m) too near."""
-        return self._levels[0].cells if self._levels else np.empty(0, dtype=np.int64)
+        """Return the sorted cells at resolution 10 of all windows."""
+        found = [window.cells for window in self.windows()]
+        return np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
 
     def hits(
         self,
@@ -97,6 +119,7 @@ class Cover:
         lon_e5: npt.NDArray[np.int32],
         cell: npt.NDArray[np.int64],
         accuracy_m: npt.NDArray[np.int32],
+        t: npt.NDArray[np.int32],
     ) -> npt.NDArray[np.bool_]:
         """Return for each ping whether it is too near to a place.
 
@@ -105,16 +128,19 @@ class Cover:
             lon_e5: longitude in 1e-5 degrees, as stored.
             cell: its cell at resolution 10.
             accuracy_m: its accuracy in metres; negative where the supplier gives none (counts as 0).
+            t: its instant, epoch s.
         """
         out = np.zeros(len(cell), dtype=np.bool_)
         if not len(self.places):
             return out
         accuracy = np.clip(accuracy_m, 0, MAX_ACCURACY_M)
         which = np.searchsorted([limit for _, limit in _LEVELS], accuracy)
-        for number, level in enumerate(self._levels):
-            at = np.flatnonzero(which == number)
-            if len(at):
-                out[at] = self._at(level, lat_e5[at], lon_e5[at], cell[at], accuracy[at])
+        for begins, ends, levels in self._windows:
+            now = True if begins == BEGINNING and ends == END else (t >= begins) & (t < ends)
+            for number, level in enumerate(levels):
+                at = np.flatnonzero((which == number) & now)
+                if len(at):
+                    out[at] |= self._at(level, lat_e5[at], lon_e5[at], cell[at], accuracy[at])
         return out
 
     def _at(
@@ -149,6 +175,19 @@ def pairs(places: Places, buffer_m: int) -> pa.Table:
         BadRecord: a polygon is larger than `MAX_KM2`.
     """
     _require_small(places)
+    rows = list(places.rows())
+    parts = [PAIRS.empty_table()]
+    for begins, ends in places.windows():
+        mine = [number for number, place in enumerate(rows) if (place.begins, place.ends) == (begins, ends)]
+        found = _pairs(Places.of(rows[number] for number in mine), buffer_m)
+        number = pl.Series([*mine, -1], dtype=pl.Int32)  # -1 stays -1
+        found = found.with_columns(place=number.gather(found["place"]), begins=begins, ends=ends)
+        parts.append(found.select(PAIRS.names).sort("resolution", "cell", "place").to_arrow().cast(PAIRS))
+    return pa.concat_tables(parts)
+
+
+def _pairs(places: Places, buffer_m: int) -> pl.DataFrame:
+    """Return (resolution, cell, place) of places that have the same dates."""
     parts = []
     for resolution, accuracy in _LEVELS:
         reach = geometry.slack(buffer_m + accuracy)
@@ -156,13 +195,12 @@ def pairs(places: Places, buffer_m: int) -> pa.Table:
         within = np.setdiff1d(_interior(places, resolution, reach), near["cell"].to_numpy())
         parts += [near, pl.DataFrame({"cell": within}).with_columns(owner=pl.lit(-1, pl.Int64))]
         parts[-2:] = [part.with_columns(resolution=pl.lit(resolution, pl.Int8)) for part in parts[-2:]]
-    every = pl.concat(parts).select("resolution", "cell", pl.col("owner").cast(pl.Int32).alias("place"))
-    return every.sort(every.columns).to_arrow().cast(PAIRS)
+    return pl.concat(parts).rename({"owner": "place"})
 
 
 def _require_small(places: Places) -> None:
-    for number, (_, _, solid, edges) in enumerate(places.rows(), 1):
-        if solid and _km2(edges) > MAX_KM2:
+    for number, place in enumerate(places.rows(), 1):
+        if place.solid and _km2(place.edges) > MAX_KM2:
             msg = f"Polygon {number} of the list is larger than {MAX_KM2:,} km2."
             raise BadRecord(msg, "Split it, or keep only the sites in it.")
 
@@ -220,10 +258,10 @@ def _samples(places: Places, spacing_m: float) -> pl.DataFrame:
 def _interior(places: Places, resolution: int, reach_m: float) -> npt.NDArray[np.int64]:
     """Return the cells whose centre lies in a polygon; small polygons have none beyond the near cells."""
     found = [np.empty(0, dtype=np.int64)]
-    for _, _, solid, edges in places.rows():
-        if not solid or _extent_m(edges) < reach_m:
+    for place in places.rows():
+        if not place.solid or _extent_m(place.edges) < reach_m:
             continue
-        shape = h3i.LatLngPoly(*_rings(edges))
+        shape = h3i.LatLngPoly(*_rings(place.edges))
         found.append(np.asarray(h3i.h3shape_to_cells(shape, resolution)).astype(np.int64))
     return np.unique(np.concatenate(found))
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from passersby.store import keys_tables as _keys
 from passersby.store import proposal_tables as _proposal
+from passersby.store import sensitive_tables as _sensitive
 from passersby.store import witness_tables as _witness
 from passersby.store.tables import Base
 
 __all__ = ["Base"]
 
-_MODULES = (_keys, _proposal, _witness)
+_MODULES = (_keys, _proposal, _sensitive, _witness)

@@ -71,6 +71,10 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "keys.recovered": ("keeper", "by"),
         "epoch.lost": ("key", "by"),
         "log.rekeyed": ("old_key", "new_key", "old_signature", "new_signature", "by"),
+        "sensitive.purged": ("purge",),
+        "sensitive.reviewed": ("list", "version", "by", "next_due"),
+        "sensitive.tested": ("passed", "next_due"),
+        "release.withdrawn": ("release",),
     }
 )
 """Kind of entry -> names of its public fields. Every other field is a salted commitment."""
@@ -113,6 +117,10 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "keys.recovered": "Shares opened the keys, which were wrapped with a new key-encryption key.",
         "epoch.lost": "A pseudonym key that does not open any more was given up, with all rows under it.",
         "log.rekeyed": "The log's key was replaced; both keys signed the change.",
+        "sensitive.purged": "What was stored at sensitive places, or revealed them, left the lake.",
+        "sensitive.reviewed": "A person read a list of sensitive places again and signed that it is right.",
+        "sensitive.tested": "Tracks were planted at each sensitive place to see whether anything is stored.",
+        "release.withdrawn": "A stored answer is not given again: a place in its area is sensitive now.",
     }
 )
 """Kind of entry -> one sentence for a reader of the log."""
