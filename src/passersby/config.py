@@ -58,6 +58,10 @@ class Config:
     """Unit-level derived rows are deleted this long after their sources' delivery."""
     sensitive_buffer_m: int = 100
     """Least distance that pings keep from a sensitive place; a ping's own accuracy is added."""
+    order_devices: int = 5
+    """Most devices that one court order may name; can only be lowered."""
+    order_days: int = 31
+    """Longest window of one court order, days; can only be lowered."""
 
     def __post_init__(self) -> None:
         parse_offset(self.utc_offset)
@@ -76,6 +80,8 @@ class Config:
             ("raw_days", 1, 365),
             ("derived_days", 1, 730),
             ("sensitive_buffer_m", 25, 2000),
+            ("order_devices", 1, 5),
+            ("order_days", 1, 31),
         )
         for name, low, high in bounds:
             if not low <= getattr(self, name) <= high:

@@ -9,14 +9,27 @@ import sys
 import typer
 from rich.markup import escape
 
-from passersby.cli import bundle, data, demo, house, logs, plan, proposals, questions, records, releases
+from passersby.cli import (
+    bundle,
+    courts,
+    data,
+    demo,
+    house,
+    logs,
+    orders,
+    plan,
+    proposals,
+    questions,
+    records,
+    releases,
+)
 from passersby.cli.app import app
 from passersby.cli.common import err
 from passersby.errors import PassersbyError
 
 __all__ = ["GROUPS", "app", "call", "run"]
 
-GROUPS = (demo, house, records, proposals, data, plan, questions, bundle, releases, logs)
+GROUPS = (demo, house, records, proposals, data, plan, questions, bundle, releases, courts, orders, logs)
 """Modules whose import puts their commands into the application."""
 
 

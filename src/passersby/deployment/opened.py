@@ -26,6 +26,8 @@ from passersby.deployment.layout import (
     readable_by_others,
     setting,
 )
+from passersby.disclosure import holds
+from passersby.disclosure.parts import Parts as OrderParts
 from passersby.engines.duckdb import DuckDB
 from passersby.errors import UsageError
 from passersby.gate.gate import Answer, Gate
@@ -51,6 +53,7 @@ from passersby.privacy.noise import OpenDPSampler
 from passersby.sensitive.lists import SensitiveLists
 from passersby.store import durable
 from passersby.store.database import Database
+from passersby.store.tables import File
 from passersby.trustlog.entries import JSON, append
 from passersby.trustlog.publish import Publisher
 from passersby.trustlog.verify import Report as LogReport
@@ -76,7 +79,9 @@ class Deployment:
         with database.write() as session:
             signing_key = Ed25519PrivateKey.from_private_bytes(self.ring.purpose(session, LOG_KEY))
         self.publisher = Publisher(self.layout.log, origin, signing_key)
-        self.lake = Lake(self.layout.lake, database, buckets=config.buckets, offset=config.offset)
+        self.lake = Lake(
+            self.layout.lake, database, buckets=config.buckets, offset=config.offset, keep=self._keep
+        )
         cap = micro_rho_for(config.epsilon_cap, config.delta)
         self.ledger = Ledger(database, cap=cap, revision_percent=config.revision_percent)
         self.repaired = self.sweep(now)
@@ -139,6 +144,18 @@ class Deployment:
                 sampler=OpenDPSampler(self.config.threads),
                 publisher=self.publisher,
             )
+        )
+
+    @cached_property
+    def orders(self) -> OrderParts:
+        """What court orders are verified and carried out with."""
+        return OrderParts(
+            config=self.config,
+            database=self.database,
+            lake=self.lake,
+            ring=self.ring,
+            publisher=self.publisher,
+            sensitive=self.sensitive,
         )
 
     @contextmanager
@@ -297,6 +314,10 @@ class Deployment:
             return retention.expire(self.lake, self.ring, self.sweep, now=_instant(now))
         finally:
             self.publisher.publish(self.database)
+
+    def _keep(self, session: Session, files: Sequence[File], now: int) -> None:
+        """Copy what open orders hold out of files whose rows are being deleted."""
+        holds.keep(session, self.ring, self.layout.lake, files, offset=self.config.offset, now=now)
 
 
 def _instant(now: int | None) -> int:

@@ -9,6 +9,7 @@ import sys
 
 from passersby.errors import BudgetSpent, PeriodOpen, Refusal
 from passersby.keys.signed import ROLE_MISSING, SAME_PERSON
+from passersby.policy.order_refusals import ORDERS
 
 _LICENCE = "Ask a custodian; a licence is never changed, but a new one can be granted."
 
@@ -138,7 +139,7 @@ GATE: dict[str, tuple[str, str]] = {
 ACCOUNTS: dict[str, tuple[str, str]] = {"role-missing": ROLE_MISSING, "same-person": SAME_PERSON}
 """Codes of commands that a person signs."""
 
-REFUSALS: dict[str, tuple[str, str]] = DECISION | GATE | ACCOUNTS
+REFUSALS: dict[str, tuple[str, str]] = DECISION | GATE | ACCOUNTS | ORDERS
 """Every code with its message and its next step."""
 
 
@@ -175,6 +176,7 @@ def markdown() -> str:
         ),
         ("The gate", "What the gate checks beside policy.", GATE),
         ("Accounts", "Commands that a person signs with a key.", ACCOUNTS),
+        ("Court orders", "What is checked before anything is looked up; counted by code in the log.", ORDERS),
     ):
         rows = [f"| `{code}` | {message} | {step} |" for code, (message, step) in table.items()]
         head = ["| code | what you read | what you can do |", "|---|---|---|"]
