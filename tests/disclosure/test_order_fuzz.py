@@ -1,6 +1,6 @@
 """Whatever bytes are handed in as an order, the answer is a refusal and never another error.
 
-`PASSERSBY_FUZZ` sets how many inputs of each kind the slow part tries; without it, as many as fit a minute.
+`PASSERSBY_FUZZ` sets how many inputs of each kind the slow part tries.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ import contextlib
 import json
 import os
 import random
-import time
 import zlib
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -23,8 +21,7 @@ from passersby.disclosure import documents, order, page
 from passersby.disclosure.order import Limits
 from passersby.errors import Refusal
 
-COUNT = int(os.environ.get("PASSERSBY_FUZZ", "0"))
-SECONDS = 60
+COUNT = int(os.environ.get("PASSERSBY_FUZZ", "100000"))
 TOKENS = (
     b"/Names /EmbeddedFiles /EF /F /UF /Type /Page /Pages /Kids /Contents /Sig /ByteRange /Root /Prev /Size "
     b"/AcroForm /Fields /DSS obj endobj stream endstream xref trailer startxref %%EOF << >> [ ] 0 R -1 "
@@ -110,24 +107,20 @@ def test_any_value_in_any_field(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("kind", ["pdf", "jws", "json"])
 def test_spoiled_documents(seeds: dict[str, list[bytes]], kind: str) -> None:
-    run(seeds[kind], lambda number, _: number < 150, seed=1)
+    run(seeds[kind], 150, seed=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pdf", "jws", "json"])
 def test_very_many_spoiled_documents(seeds: dict[str, list[bytes]], kind: str) -> None:
-    tried = run(seeds[kind], lambda number, spent: number < COUNT if COUNT else spent < SECONDS, seed=None)
-    print(f"{kind}: {tried:,} inputs")
-    assert tried >= max(COUNT, 500)
+    run(seeds[kind], COUNT, seed=None)
 
 
-def run(seeds: list[bytes], goes_on: Callable[[int, float], bool], *, seed: int | None) -> int:
-    dice, number, begun = random.Random(seed), 0, time.monotonic()
-    while goes_on(number, time.monotonic() - begun):
+def run(seeds: list[bytes], count: int, *, seed: int | None) -> None:
+    dice = random.Random(seed)
+    for number in range(count):
         document = spoiled(dice.choice(seeds), dice)
         try:
             taken(document)
         except BaseException as error:  # noqa: BLE001 (any error at all is what must not be)
             pytest.fail(f"{type(error).__name__} on input {number}: {document[:200]!r}...")
-        number += 1
-    return number
