@@ -74,6 +74,10 @@ class Config:
     """Path of its transit secrets engine."""
     vault_token_file: str = ""
     """File with Vault's token, mode 0600; empty: the environment variable VAULT_TOKEN."""
+    order_devices: int = 5
+    """Most devices that one court order may name; can only be lowered."""
+    order_days: int = 31
+    """Longest window of one court order, days; can only be lowered."""
 
     def __post_init__(self) -> None:
         parse_offset(self.utc_offset)
@@ -93,6 +97,8 @@ class Config:
             ("derived_days", 1, 730),
             ("sensitive_buffer_m", 25, 2000),
             ("witness_quorum", 0, len(self.witnesses)),
+            ("order_devices", 1, 5),
+            ("order_days", 1, 31),
         )
         for name, low, high in bounds:
             if not low <= getattr(self, name) <= high:

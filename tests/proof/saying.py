@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyrage
 import pytest
 import typer.main
 from sqlalchemy import select
@@ -25,6 +27,8 @@ from passersby.model.period import Period
 from passersby.model.place import Area
 from passersby.store.tables import LogSalt
 from proof.planting import HEADER, ID, Said, rows, spoiled
+
+RECIPIENT = str(pyrage.x25519.Identity.generate().to_public())
 
 BUNDLE = f"""
 epsilon = 0.4
@@ -116,6 +120,57 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
             said.command(*command, "--json")
 
 
+def run_order_commands(world: worlds.World, folder: Path, said: Said) -> None:
+    """Take an order for the phone through its whole life, and others to their refusals.
+
+    Drafts, signed orders and what `--document` writes are the court's own papers: they name the phone.
+    """
+    at, people = ("-d", world.root), {name: world.key(name) for name in ("lea", "paula", "rolf", "custodian")}
+    for name, role in (("lea", "legal"), ("rolf", "releaser")):
+        key_out = ("--key-out", people[name], "--key", people["custodian"])
+        said.command("person", "add", name, "--role", role, *key_out, *at)
+    court, papers = folder / "court", folder / "papers"
+    papers.mkdir()
+    said.command("court", "demo", court)
+    for number, record in enumerate(("court.toml", "clock.toml"), 1):
+        said.command("court", "add", "--file", court / record, "--key", people["custodian"], *at)
+        said.command("proposal", "show", str(number), *at)
+        said.command("proposal", "approve", str(number), "--key", people["lea"], *at)
+    said.command("proposal", "list", *at)
+    said.command("proposal", "refuse", "1", "--reason", "late", "--key", people["lea"], *at)
+    said.command("court", "list", *at)
+    (papers / "ids.txt").write_text(f"{ID}\n")
+    draft = ("order", "new", "--court", "test-court", "--judge", "J", "--basis", "B", "--addressee", "test")
+    more = ("--recipient", RECIPIENT, "--valid-until", "2099-12-31", "--devices", papers / "ids.txt")
+    for number, window in enumerate((f"{story.DATES[0]}..{story.DATES[1]}", story.DATES[0], "2099-01-01"), 1):
+        for form in ("pdf", "json"):
+            path = papers / f"{number}.{form}"
+            said.command(*draft, *more, "--reference", path.name, "--window", window, "--out", path)
+            said.command("order", "sign", path, "--court", court, "--out", papers / f"signed-{path.name}")
+    for path in sorted(papers.glob("*.*")):
+        said.command("order", "submit", path, "--key", people["lea"], *at)
+        said.command("order", "submit", path, "--json", "--key", people["lea"], *at)
+    for command in (("list",), ("show", "1"), ("show", "99"), ("show", ID)):
+        said.command("order", *command, *at)
+        said.command("order", *command, "--json", *at)
+    written = papers / "to-read"
+    code = Said()  # what an approver reads names the phone, as the court's document does
+    code.command("order", "show", "1", "--document", written, "--key", people["lea"], *at)
+    said.codes += code.codes
+    release = ("order", "disclose", "1", "--out", folder / "order-1.age", "--key", people["rolf"], *at)
+    said.command(*release)
+    for name in ("lea", "lea", "paula"):
+        said.command("order", "approve", "1", "--key", people[name], *at)
+    said.command("order", "refuse", "2", "--reason", "no", "--key", people["paula"], *at)
+    said.command(*release)
+    said.command(*release)
+    said.command("order", "package", "1", "--out", folder / "again.age", "--key", people["rolf"], *at)
+    said.command("court", "retire", "test-court", "--reason", "over", "--key", people["lea"], *at)
+    said.command("status", *at)
+    said.command("log", "show", "--last", "1000", *at)
+    shutil.rmtree(papers)
+
+
 def run_wrong_commands(world: worlds.World, folder: Path, said: Said) -> None:
     """Give every command that reads a file the pings, and every word of a question the id."""
     at, custodian = ("-d", world.root), ("--key", world.key("custodian"))
@@ -132,6 +187,8 @@ def run_wrong_commands(world: worlds.World, folder: Path, said: Said) -> None:
             ("bundle", path),
             ("keys", "test-shares", "--share", path),
             ("keys", "recover", "--share", path),
+            ("order", "submit", path),
+            ("court", "add", "--file", path),
         ):
             said.command(*command, *at, *custodian)
         said.command("supplier", "sniff", path)
@@ -228,6 +285,7 @@ def deployment_calls(folder: Path) -> dict[str, Callable[[Deployment], object]]:
         "vkey": lambda d: d.vkey,
         "engine": lambda d: d.engine,
         "gate": lambda d: d.gate,
+        "orders": lambda d: d.orders,
         "writing": _written,
         "announce": lambda d: d.announce(now=now),
         "sweep": lambda d: d.sweep(now),

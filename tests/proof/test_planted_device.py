@@ -18,6 +18,7 @@ import pytest
 import worlds
 from passersby.deployment import plans, views
 from passersby.deployment.opened import Deployment
+from passersby.disclosure import release
 from passersby.gate import gate
 from proof import planting, saying, traces
 from proof.planting import ID, Said
@@ -105,6 +106,9 @@ def test_no_command_says_who_it_is(scene: Scene, tmp_path: Path) -> None:
     folder.mkdir()
     for name in ("simple.csv", "sovrn.tsv"):
         (folder / name).write_bytes((scene.folder / name).read_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(release, "TICK_S", 0.001)
+        saying.run_order_commands(world, folder, said)
     saying.run_commands(world, folder, said)
     good = [words for words, code in said.codes if code == 0]
     saying.run_wrong_commands(world, folder, said)
@@ -112,13 +116,23 @@ def test_no_command_says_who_it_is(scene: Scene, tmp_path: Path) -> None:
     tried = {words[:n] for words, _ in said.codes for n in (1, 2)}
     assert known - tried - APART.keys() == set(), "a command is not part of this test"
     assert {words[:1] for words in good} >= {("ask",), ("release",), ("log",), ("supplier",), ("ingest",)}
+    assert ("order", "disclose", "1") in {words[:3] for words in good}
+    assert (folder / "order-1.age").read_bytes() == (folder / "again.age").read_bytes()
     assert not [(words, code) for words, code in said.codes if code in {1, 70}]
     outputs = dict(said.lines)
     assert b"device-hours" in outputs["measures"]
     assert b"device-level-request" in outputs["ask devices --key"]
     _no_trace_in_what_was_said(scene, said)
     _no_trace_in_files(scene, world.root)
-    files = {"rows.csv", "rows.parquet", "rows.geojson", "rows.sdmx.csv", "change.csv", "map.png"}
+    files = {
+        "order-1.age",
+        "rows.csv",
+        "rows.parquet",
+        "rows.geojson",
+        "rows.sdmx.csv",
+        "change.csv",
+        "map.png",
+    }
     assert files <= {path.name for path in folder.iterdir()}
     for what, needles in _secrets(scene).items():
         for name in files:

@@ -7,6 +7,7 @@ answer at once, without the engine, the database and the mechanism.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import sys
@@ -29,7 +30,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from passersby.errors import NotReady, UsageError
+from passersby.errors import BadRecord, NotReady, UnreadableFile, UsageError
 
 if TYPE_CHECKING:
     from passersby.deployment.opened import Deployment
@@ -219,3 +220,46 @@ def save(path: Path, data: bytes) -> None:
         raise UsageError(
             f"{path} cannot be written: {reason}.", "Name a file in a folder that is there."
         ) from None
+
+
+def save_new(path: Path, data: bytes) -> None:
+    """Write a file that only its owner can read, where there is none yet.
+
+    Raises:
+        UsageError: there is a file, or none can be written there.
+    """
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise UsageError(f"There is a file at {path} already.", "Choose another name.") from None
+    except OSError as error:
+        reason = error.strerror or "unknown reason"
+        raise UsageError(
+            f"{path} cannot be written: {reason}.", "Name a file in a folder that is there."
+        ) from None
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        UnreadableFile: there is none that you may read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise UnreadableFile(f"{path} cannot be read.", "Name a file that is there.") from None
+
+
+def read_text(path: Path) -> str:
+    """Return a record file's text.
+
+    Raises:
+        BadRecord: there is none that you may read, or it is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise BadRecord(f"{path} cannot be read.", "Name a TOML file.") from None

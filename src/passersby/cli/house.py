@@ -22,12 +22,24 @@ def init(
         str, typer.Option(help="postgresql+psycopg://USER@HOST/NAME; default: SQLite in the folder.")
     ] = "",
     custodian: Annotated[str, typer.Option(help="Account of the first person.")] = "custodian",
+    demo: Annotated[
+        bool,
+        typer.Option("--demo", help="Mark it for ever as a demo: no real data, test courts are accepted."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a deployment: folder, settings, keys, first custodian, and commented files to fill in."""
     from passersby.deployment.create import create
 
-    made = create(folder, now=now(), name=name, utc_offset=utc_offset, database=database, custodian=custodian)
+    made = create(
+        folder,
+        now=now(),
+        name=name,
+        utc_offset=utc_offset,
+        database=database,
+        custodian=custodian,
+        demo=demo,
+    )
 
     def human() -> None:
         out.print(f"[bold]{made.root}[/] is ready. Nothing in it is approved yet.")

@@ -11,11 +11,13 @@ from rich.markup import escape
 
 from passersby.cli import (
     bundle,
+    courts,
     data,
     demo,
     house,
     keys,
     logs,
+    orders,
     plan,
     proposals,
     questions,
@@ -42,6 +44,8 @@ GROUPS = (
     questions,
     bundle,
     releases,
+    courts,
+    orders,
     logs,
     witnesses,
 )

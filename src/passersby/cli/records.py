@@ -11,8 +11,21 @@ from rich.markup import escape
 from rich.panel import Panel
 
 from passersby.cli.app import app
-from passersby.cli.common import AsJson, Folder, Key, emit, err, from_here, now, opened, out, save, table
-from passersby.errors import BadRecord, UsageError
+from passersby.cli.common import (
+    AsJson,
+    Folder,
+    Key,
+    emit,
+    err,
+    from_here,
+    now,
+    opened,
+    out,
+    read_text,
+    save,
+    table,
+)
+from passersby.errors import UsageError
 from passersby.model.period import day_name, instant_text
 
 if TYPE_CHECKING:
@@ -95,7 +108,7 @@ def add_supplier(file: File, key: Key = None, folder: Folder = Path(), as_json: 
     from passersby.suppliers import registry
 
     with opened(folder) as d:
-        contract = contracts.parse(_text(file), config=d.config)
+        contract = contracts.parse(read_text(file), config=d.config)
         with d.writing() as session:
             number = registry.add(session, contract, actor=d.actor(key), now=now(), config=d.config)
 
@@ -119,7 +132,7 @@ def assess_supplier(
     from passersby.suppliers import assessment as assessments
     from passersby.suppliers import registry
 
-    record = assessments.parse(_text(file))
+    record = assessments.parse(read_text(file))
     with opened(folder) as d, d.writing() as session:
         registry.assess(session, name, record, actor=d.actor(key), now=now())
     found = {"supplier": name, "result": record.result, "next_due": day_name(record.next_due)}
@@ -213,7 +226,7 @@ def approve_impact(file: File, key: Key = None, folder: Folder = Path(), as_json
     """Approve the impact assessment: by a person with the role privacy."""
     from passersby.policy import impact as impacts
 
-    record = impacts.parse(_text(file))
+    record = impacts.parse(read_text(file))
     with opened(folder) as d, d.writing() as session:
         impacts.approve(session, record, actor=d.actor(key), now=now())
     found = {"approved_by": record.approved_by, "next_due": day_name(record.next_due)}
@@ -228,7 +241,7 @@ def grant_licence(file: File, key: Key = None, folder: Folder = Path(), as_json:
     from passersby.policy import licence as licences
 
     with opened(folder) as d:
-        asked = licences.parse(_text(file), folder=file.parent, known_measures=list(CATALOGUE))
+        asked = licences.parse(read_text(file), folder=file.parent, known_measures=list(CATALOGUE))
         with d.writing() as session:
             granted = licences.grant(session, asked, actor=d.actor(key), now=now(), config=d.config)
         expires = instant_text(granted.expires, d.config.offset)
@@ -303,10 +316,3 @@ def _state(grant: licences.Grant, instant: int) -> str:
 
 def _words(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise BadRecord(f"{file} cannot be read.", "Name a TOML file.") from None

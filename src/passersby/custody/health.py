@@ -17,6 +17,7 @@ from passersby.keys.kept import Kept
 from passersby.keys.ring import KeyRing
 from passersby.lake.lake import Lake
 from passersby.model.period import DAY, day_name
+from passersby.notices import queue
 from passersby.policy import impact
 from passersby.sensitive import duties
 from passersby.store import tables
@@ -164,6 +165,9 @@ def _due(session: Session, now: int) -> list[str]:
     first = session.scalar(select(func.min(tables.File.until)).where(tables.File.removed.is_(None)))
     if first is not None and first < now + _SOON_S:
         found.append(f"deletion: files reach their date on {day_name(first // DAY)} (`passersby expire`)")
+    waiting = queue.waiting(session, now=now)
+    if waiting.due:
+        found.append(f"{waiting.due} notice(s) to holders of disclosed devices are due")
     left = _sources_left(session)
     if left:
         found.append(f"{left} delivered source file(s) still lie where they were read from: delete them")

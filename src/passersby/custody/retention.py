@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from passersby.disclosure import holds
 from passersby.errors import Busy
 from passersby.keys.ring import KeyRing
 from passersby.lake.lake import Lake
@@ -41,7 +42,7 @@ class Gone:
 
 
 def expire(lake: Lake, ring: KeyRing, sweep: Callable[[int], list[str]], *, now: int) -> Gone:
-    """Delete what has reached its deletion date.
+    """Delete what has reached its deletion date; what an open order holds stays for that order alone.
 
     Args:
         lake: the lake.
@@ -49,6 +50,8 @@ def expire(lake: Lake, ring: KeyRing, sweep: Callable[[int], list[str]], *, now:
         sweep: deletes from the disk what no reader sees any more; returns what it did.
         now: epoch s.
     """
+    with lake.database.write() as session:
+        holds.lapse(session, now=now)
     expired = lake.expire(now)
     swept = sweep(now)
     return Gone(expired.files, expired.days, (*swept, *_destroy_keys(lake, ring, now)))

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from passersby.deployment import lists
 from passersby.deployment.opened import Deployment
+from passersby.disclosure import authorities
 from passersby.errors import Refusal
 from passersby.keys.signed import Actor
 from passersby.people import proposals
@@ -18,7 +19,16 @@ from passersby.trustlog.entries import JSON, append
 Effect = Callable[[Deployment, Session, Proposal, int], None]
 """Takes effect in the transaction that records the approval, `(deployment, session, proposal, now)`."""
 
-EFFECTS: dict[str, Effect] = {"sensitive.change": lists.put_in_force}
+
+def _add_authority(_d: Deployment, session: Session, proposal: Proposal, now: int) -> None:
+    authorities.register(session, proposal, now=now)
+
+
+EFFECTS: dict[str, Effect] = {
+    "sensitive.change": lists.put_in_force,
+    proposals.ADD_AUTHORITY: _add_authority,
+    proposals.ADD_TEST_AUTHORITY: _add_authority,
+}
 """Kind of act -> its effect; the same kinds as `people.proposals.RULES`."""
 
 

@@ -29,6 +29,8 @@ from passersby.deployment.layout import (
     readable_by_others,
     setting,
 )
+from passersby.disclosure import holds
+from passersby.disclosure.parts import Parts as OrderParts
 from passersby.engines.duckdb import DuckDB
 from passersby.errors import PassersbyError, UsageError
 from passersby.gate.gate import Answer, Gate
@@ -54,6 +56,7 @@ from passersby.privacy.noise import OpenDPSampler
 from passersby.sensitive.lists import SensitiveLists
 from passersby.store import durable
 from passersby.store.database import Database
+from passersby.store.tables import File
 from passersby.trustlog.cosigning import Cosigning, Outside
 from passersby.trustlog.disclosure import disclose
 from passersby.trustlog.entries import JSON, append
@@ -85,7 +88,9 @@ class Deployment:
         quorum = Quorum(tuple(witness.key for witness in outside), config.witness_quorum)
         self.publisher = Publisher(self.layout.log, origin, *self.log_keys(), quorum=quorum)
         self.cosigning = Cosigning(database, self.publisher, outside, demo=self.is_demo)
-        self.lake = Lake(self.layout.lake, database, buckets=config.buckets, offset=config.offset)
+        self.lake = Lake(
+            self.layout.lake, database, buckets=config.buckets, offset=config.offset, keep=self._keep
+        )
         cap = micro_rho_for(config.epsilon_cap, config.delta)
         self.ledger = Ledger(database, cap=cap, revision_percent=config.revision_percent)
         self.repaired = self.sweep(now)
@@ -168,6 +173,18 @@ class Deployment:
             leaving = self.ring.find_purpose(session, LEAVING_LOG_KEY)
         of = Ed25519PrivateKey.from_private_bytes
         return of(key), of(leaving) if leaving else None
+
+    @cached_property
+    def orders(self) -> OrderParts:
+        """What court orders are verified and carried out with."""
+        return OrderParts(
+            config=self.config,
+            database=self.database,
+            lake=self.lake,
+            ring=self.ring,
+            publisher=self.publisher,
+            sensitive=self.sensitive,
+        )
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
@@ -365,6 +382,10 @@ class Deployment:
             return retention.expire(self.lake, self.ring, self.sweep, now=_instant(now))
         finally:
             self.publisher.publish(self.database)
+
+    def _keep(self, session: Session, files: Sequence[File], now: int) -> None:
+        """Copy what open orders hold out of files whose rows are being deleted."""
+        holds.keep(session, self.ring, self.layout.lake, files, offset=self.config.offset, now=now)
 
 
 def _instant(now: int | None) -> int:

@@ -121,6 +121,21 @@ class KeyRing:
             )
         return EpochKeyInfo(row.id, self._unwrapped(session, row.wrapped, _epoch(epoch, row.id)), created)
 
+    def existing(self, session: Session, epoch: int) -> tuple[bytes | None, int | None]:
+        """Return the key of an epoch and when it was destroyed; nothing is made on the way.
+
+        Returns:
+            (key, None) for a living one, (None, epoch s) for a destroyed one, (None, None) if there was none.
+
+        Raises:
+            IntegrityError: the stored key does not open.
+        """
+        wanted = select(EpochKey.id, EpochKey.wrapped, EpochKey.destroyed).where(EpochKey.epoch == epoch)
+        row = session.execute(wanted).one_or_none()
+        if row is None or row.wrapped is None:
+            return None, row.destroyed if row else None
+        return self._envelope.unwrap(row.wrapped, _epoch(epoch, row.id)), None
+
     def epoch_id(self, session: Session, epoch: int) -> str | None:
         """Return the public name of an epoch's key, None if it never had one."""
         return session.scalar(select(EpochKey.id).where(EpochKey.epoch == epoch))

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from passersby.lake import durable, layout, manifest, retention, snapshots, sweep, write
 from passersby.lake.layout import Layout
+from passersby.lake.manifest import Keep, nothing_held
 from passersby.lake.retention import Expired
 from passersby.lake.snapshots import Snapshot
 from passersby.lake.write import Work
@@ -28,16 +29,20 @@ class Lake:
         database: the control database.
         buckets: number of device buckets of a day.
         offset: seconds east of UTC of days and hours.
+        keep: is shown every file of pings before its rows are deleted, by date or by a purge.
 
     Raises:
         OperationError: the folder cannot be made.
     """
 
-    def __init__(self, root: Path, database: Database, *, buckets: int, offset: int) -> None:
+    def __init__(
+        self, root: Path, database: Database, *, buckets: int, offset: int, keep: Keep = nothing_held
+    ) -> None:
         self.root = root.absolute()
         self.database = database
         self.buckets = buckets
         self.offset = offset
+        self._keep = keep
         with durable.as_operation_error("opening the lake"):
             durable.make_folder(self.root)
 
@@ -53,7 +58,8 @@ class Lake:
             what: JSON for whoever looks at an intent that never ended; no personal data.
             now: epoch s.
         """
-        return write.begin(self.database, Layout(self.root, self.buckets, self.offset), kind, what, now=now)
+        layout = Layout(self.root, self.buckets, self.offset)
+        return write.begin(self.database, layout, kind, what, now=now, keep=self._keep)
 
     def snapshot(self, now: int) -> AbstractContextManager[Snapshot]:
         """Return a context manager that yields the lake as it is now and keeps its files on disk."""
@@ -70,7 +76,7 @@ class Lake:
 
     def expire(self, now: int) -> Expired:
         """Take files that reached their deletion date out of the manifest and seal their parts."""
-        return retention.expire(self.database, now=now)
+        return retention.expire(self.database, now=now, keep=self._keep)
 
     def purge(self, session: Session, first: int, last: int, *, now: int) -> None:
         """Take every file of the days `first` to `last` out of the manifest and seal the days, whole."""

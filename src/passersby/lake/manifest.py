@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from sqlalchemy import Select, or_, select, text, update
 from sqlalchemy.orm import Session
@@ -13,6 +14,14 @@ from sqlalchemy.orm import Session
 from passersby.errors import Busy
 from passersby.lake.layout import ENCODINGS, Part
 from passersby.store.tables import File, Sealed, Snapshot
+
+Keep: TypeAlias = Callable[[Session, Sequence[File], int], None]
+"""Looks at files of pings whose rows are about to be deleted: `(session that deletes them, files, now)`."""
+
+
+def nothing_held(_session: Session, _files: Sequence[File], _now: int) -> None:
+    """Hold nothing back: the `Keep` of a lake that no order can reach."""
+
 
 _CHUNK = 10_000
 """Values of one statement; SQLite takes 32,766."""

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from passersby.lake import manifest
+from passersby.lake.manifest import Keep
 from passersby.model.period import day_name
 from passersby.store.database import Database
 from passersby.store.tables import Delivery, File
@@ -42,12 +43,17 @@ def derived_until(session: Session, sources: Sequence[int]) -> int:
     return int(until)
 
 
-def expire(database: Database, *, now: int) -> Expired:
+def expire(database: Database, *, now: int, keep: Keep) -> Expired:
     """Take every file whose date has come out of the manifest and seal its (day, bucket).
 
     A sealed part takes no more pings and is not derived again: what remains of it would tell a
     different story from the one that was told while the source was there. The files leave the disk in
     the next sweep that no reader holds up.
+
+    Args:
+        database: the control database.
+        now: epoch s.
+        keep: is shown the files first: what a court ordered to hold is copied out.
     """
     due = select(File).where(File.removed.is_(None), File.until <= now)
     with database.read() as session:
@@ -56,6 +62,7 @@ def expire(database: Database, *, now: int) -> Expired:
     with database.write() as session:
         number = manifest.tick(session)
         rows = session.scalars(due).all()
+        keep(session, rows, now)
         for row in rows:
             row.removed = number
         parts = sorted({(row.day, row.bucket) for row in rows})

@@ -19,13 +19,14 @@ from typing import Any, Self
 
 import pyarrow as pa
 import rfc8785
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from passersby.errors import OperationError
 from passersby.lake import durable, manifest
 from passersby.lake.files import FileWriter, Target, Written
 from passersby.lake.layout import Layout, Part
+from passersby.lake.manifest import Keep
 from passersby.lake.retention import derived_until
 from passersby.model.period import day_name
 from passersby.store.database import Database
@@ -53,11 +54,14 @@ class Work:
         id: number of its intent.
     """
 
-    def __init__(self, database: Database, layout: Layout, *, intent: int, kind: str, folder: str) -> None:
+    def __init__(
+        self, database: Database, layout: Layout, *, intent: int, kind: str, folder: str, keep: Keep
+    ) -> None:
         self.id = intent
         self.kind = kind
         self.layout = layout
         self.label = f"the {kind}"
+        self._keep = keep
         self._database = database
         self._folder = folder
         self._token = Path(folder).name
@@ -155,6 +159,8 @@ class Work:
         if ended is None:
             _lapsed()
         number = manifest.tick(session)
+        if self.kind == "purge":
+            self._keep(session, session.scalars(select(File).where(File.id.in_(replaces))).all(), now)
         replaced = manifest.remove(session, replaces, number)
         with durable.as_operation_error(self.label):
             self._move()
@@ -195,7 +201,9 @@ class Work:
         shutil.rmtree(self.layout.root / self._folder, ignore_errors=True)
 
 
-def begin(database: Database, layout: Layout, kind: str, what: Mapping[str, Any], *, now: int) -> Work:
+def begin(
+    database: Database, layout: Layout, kind: str, what: Mapping[str, Any], *, now: int, keep: Keep
+) -> Work:
     """Commit an intent and make its staging folder."""
     folder = f"{STAGING}/{secrets.token_hex(8)}"
     intent = Intent(
@@ -208,7 +216,7 @@ def begin(database: Database, layout: Layout, kind: str, what: Mapping[str, Any]
     with database.write() as session:
         session.add(intent)
         session.flush()
-    work = Work(database, layout, intent=intent.id, kind=kind, folder=folder)
+    work = Work(database, layout, intent=intent.id, kind=kind, folder=folder, keep=keep)
     with durable.as_operation_error(work.label):
         durable.make_folder(layout.root / folder)
     return work

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from passersby.errors import Refusal, UnknownName, UsageError
 from passersby.keys.signed import SAME_PERSON, Actor, digest, require, seal, unseal, verify
+from passersby.model.period import DAY
 from passersby.store.proposal_tables import Proposal as Row
 from passersby.store.tables import Person
 from passersby.trustlog.entries import JSON, append
@@ -38,12 +39,18 @@ class Rule:
     delay: int = 0
 
 
+ADD_AUTHORITY, ADD_TEST_AUTHORITY = "authority.add", "authority.add-test"
+
+_REGISTRARS, _SECONDS = ("custodian", "legal"), ("custodian", "legal", "privacy")
+
 RULES: dict[str, Rule] = {
     "sensitive.change": Rule(
         "Change a list of sensitive places",
         proposers=("custodian", "privacy"),
         approvers=("custodian", "privacy"),
     ),
+    ADD_AUTHORITY: Rule("Add a court or a timestamp authority", _REGISTRARS, _SECONDS, delay=7 * DAY),
+    ADD_TEST_AUTHORITY: Rule("Add a test court or its clock", _REGISTRARS, _SECONDS),
 }
 """Kind of act -> its rule. A kind's effect is in `deployment.acts`."""
 

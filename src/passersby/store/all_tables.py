@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from passersby.store import keys_tables as _keys
+from passersby.store import notice_tables as _notice
+from passersby.store import order_tables as _order
 from passersby.store import proposal_tables as _proposal
 from passersby.store import sensitive_tables as _sensitive
 from passersby.store import witness_tables as _witness
@@ -10,4 +12,4 @@ from passersby.store.tables import Base
 
 __all__ = ["Base"]
 
-_MODULES = (_keys, _proposal, _sensitive, _witness)
+_MODULES = (_keys, _notice, _order, _proposal, _sensitive, _witness)
