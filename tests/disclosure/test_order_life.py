@@ -16,13 +16,14 @@ from sqlalchemy import func, select, text
 
 from disclosure.scene import ANA, BEA, NOBODY, Bench
 from passersby.disclosure import life, lookup, release
+from passersby.disclosure import parts as order_parts
 from passersby.errors import IntegrityError, Refusal, UnknownName, UsageError
 from passersby.keys.ring import KeyRing
 from passersby.keys.signed import verify
 from passersby.lake.lake import Lake
 from passersby.policy.order_refusals import ORDERS
 from passersby.store.order_tables import CourtOrder, HeldRows
-from passersby.trustlog.quorum import require_quorum
+from passersby.trustlog.cosigning import WITNESSES_AWAY, Cosigning
 
 
 @pytest.fixture
@@ -252,9 +253,10 @@ def test_there_is_no_order_of_that_number(bench: Bench) -> None:
 def test_a_real_deployment_discloses_nothing_without_witnesses(
     full: Bench, monkeypatch: pytest.MonkeyPatch, touched: Counter[str]
 ) -> None:
+    """The mark in the log's first entry counts: a setting in the database that says so is not enough."""
     number = full.approved()
-    real = require_quorum
-    monkeypatch.setattr(release, "require_quorum", lambda *a, **k: real(*a, **{**k, "demo": False}))
+    assert full.d.is_demo
+    monkeypatch.setattr(order_parts, "made_as_demo", lambda _session: False)
     assert refused(lambda: full.disclose(number)) == "no-witness"
     assert touched == Counter()
     assert life.show(full.d.orders, number)[0].state == "approved"
@@ -264,14 +266,16 @@ def test_witnesses_that_are_lost_after_the_claim_stop_it_too(
     full: Bench, monkeypatch: pytest.MonkeyPatch, touched: Counter[str]
 ) -> None:
     """The entry of the release itself must be witnessed before anything is read."""
-    number, real = full.approved(), require_quorum
+    number = full.approved()
 
-    def lost(*arguments: Any, size: int, **named: Any) -> Any:
-        return real(*arguments, size=size, **{**named, "demo": size == 0})
+    def lost(_log: Cosigning, index: int, *, now: int) -> None:
+        del now
+        if index >= 0:
+            raise Refusal("witnesses-away", *WITNESSES_AWAY)
 
     with monkeypatch.context() as patch:
-        patch.setattr(release, "require_quorum", lost)
-        assert refused(lambda: full.disclose(number)) == "no-witness"
+        patch.setattr(Cosigning, "require_quorum", lost)
+        assert refused(lambda: full.disclose(number)) == "witnesses-away"
     assert touched == Counter()
     assert life.show(full.d.orders, number)[0].state == "releasing"
     assert full.disclose(number)  # they are back: the same release goes on

@@ -183,6 +183,7 @@ class Deployment:
             lake=self.lake,
             ring=self.ring,
             publisher=self.publisher,
+            cosigning=self.cosigning,
             sensitive=self.sensitive,
         )
 

@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from passersby.config import Config
-from passersby.disclosure.authorities import PublishedLog
+from passersby.disclosure.authorities import PublishedLog, made_as_demo
 from passersby.disclosure.order import Limits
 from passersby.errors import Refusal
 from passersby.keys.envelope import Envelope
 from passersby.keys.ring import KeyRing
 from passersby.keys.signed import Actor
 from passersby.lake.lake import Lake
+from passersby.policy.refusals import refusal
 from passersby.sensitive.lists import SensitiveLists
 from passersby.store.database import Database
+from passersby.trustlog.cosigning import Cosigning
 from passersby.trustlog.entries import JSON, append
+from passersby.trustlog.heads import Witnessed
 from passersby.trustlog.publish import Publisher
 
 _PURPOSE = "orders"
@@ -33,6 +36,7 @@ class Parts:
     lake: Lake
     ring: KeyRing
     publisher: Publisher
+    cosigning: Cosigning
     sensitive: SensitiveLists
 
     @property
@@ -44,6 +48,22 @@ class Parts:
     def log(self) -> PublishedLog:
         """The published log."""
         return PublishedLog(self.publisher.folder, self.publisher.vkey)
+
+    def require_witnesses(self, index: int = -1, *, now: int) -> Witnessed | None:
+        """Return the outside signatures over the log up to an entry; a demo that asks for none gets None.
+
+        That this is a demo is what the log's first entry says, whatever the database's settings say.
+
+        Raises:
+            Refusal: no-witness, witnesses-away.
+            IntegrityError: the published log is damaged.
+        """
+        signed = self.cosigning.require_quorum(index, now=now)
+        if signed is None:
+            with self.database.read() as session:
+                if not made_as_demo(session):
+                    raise refusal("no-witness")
+        return signed
 
     @contextmanager
     def writing(self) -> Iterator[Session]:

@@ -39,7 +39,7 @@ from passersby.store.order_tables import CourtOrder
 from passersby.store.tables import Supplier
 from passersby.trustlog import entries, receipts
 from passersby.trustlog.entries import JSON, append
-from passersby.trustlog.quorum import require_quorum
+from passersby.trustlog.heads import Witnessed
 
 LEASE_S = 600
 """Seconds that a release has before another run of it may begin."""
@@ -71,7 +71,7 @@ def disclose(parts: Parts, number: int, *, actor: Actor, now: int) -> Sealed:
     Raises:
         UnknownName: there is no order of that number.
         Refusal: role-missing, TwoRolesInOneHand, SamePersonTwice, NotApproved, AlreadyUsed, Expired,
-            no-witness, or what the document is refused for by now; logged and counted.
+            no-witness, witnesses-away, or what the document is refused for by now; logged and counted.
         IntegrityError: the order is not the one that was verified and approved.
         OperationError: it took too long; nothing left, run it again.
     """
@@ -81,12 +81,11 @@ def disclose(parts: Parts, number: int, *, actor: Actor, now: int) -> Sealed:
             with parts.database.read() as session:
                 given = _person(session, number, actor)
                 verified = _document(session, parts, number, given, now=now)
-                demo = authorities.made_as_demo(session)
             # 3 witnesses
-            require_quorum(parts.log.folder, parts.log.vkey, size=0, demo=demo)
+            parts.require_witnesses(now=now)
             claim = _claim(parts, number, actor=actor, now=now)
             try:
-                witnesses = require_quorum(parts.log.folder, parts.log.vkey, size=claim.index + 1, demo=demo)
+                witnesses = parts.require_witnesses(claim.index, now=now)
                 found, stretches = _look_up(parts, number, verified.order, now=now)
                 facts = _facts(parts, verified, given, claim, witnesses, actor=actor, now=now)
                 sealed = _sealed(parts, verified.order, found, stretches, facts, claim, now=now)
@@ -186,8 +185,8 @@ def _look_up(parts: Parts, number: int, order: Order, *, now: int) -> tuple[pa.T
     # a purge keeps rows of files that it rewrites: some of them are in the lake still
     found = pa.concat_tables([found, kept]).group_by(lookup.FOUND.names).aggregate([])
     accuracy = found["accuracy_m"].fill_null(-1).to_numpy()
-    lat, lon, cell = (found[name].to_numpy() for name in ("lat_e5", "lon_e5", "cell"))
-    near = parts.sensitive.cover().hits(lat, lon, cell, accuracy)
+    lat, lon, cell, t = (found[name].to_numpy() for name in ("lat_e5", "lon_e5", "cell", "t"))
+    near = parts.sensitive.cover().hits(lat, lon, cell, accuracy, t)
     return found.filter(pa.array(np.logical_not(near))), stretches
 
 
@@ -222,7 +221,7 @@ def _facts(
     verified: Verified,
     given: tuple[Approval, ...],
     claim: _Claim,
-    witnesses: tuple[str, ...],
+    witnesses: Witnessed | None,
     *,
     actor: Actor,
     now: int,
@@ -274,7 +273,7 @@ def _facts(
             "verifier_key": parts.log.vkey,
             "entry": claim.index,
             "revealed": [vars(each) for each in revealed],
-            "witnesses": list(witnesses),
+            "witnesses": {} if witnesses is None else dict(witnesses.signers),
         },
     }
 

@@ -134,7 +134,7 @@ class KeyRing:
         row = session.execute(wanted).one_or_none()
         if row is None or row.wrapped is None:
             return None, row.destroyed if row else None
-        return self._envelope.unwrap(row.wrapped, _epoch(epoch, row.id)), None
+        return self._unwrapped(session, row.wrapped, _epoch(epoch, row.id)), None
 
     def epoch_id(self, session: Session, epoch: int) -> str | None:
         """Return the public name of an epoch's key, None if it never had one."""

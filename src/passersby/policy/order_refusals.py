@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from passersby.trustlog.quorum import NO_WITNESS
-
 _COURT = "Ask the court for another order; docs/how-to/answer-a-court-order.md says what one must hold."
 
 ORDERS: dict[str, tuple[str, str]] = {
@@ -76,6 +74,5 @@ ORDERS: dict[str, tuple[str, str]] = {
         ),
         "Ask a person who has one of them only; `passersby person list` shows everyone's roles.",
     ),
-    "no-witness": NO_WITNESS,
 }
 """Codes of court orders, in the order of the checks."""
