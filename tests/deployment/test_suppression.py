@@ -15,7 +15,7 @@ from passersby.deployment import places, suppression
 from passersby.deployment.create import create
 from passersby.deployment.opened import Deployment
 from passersby.errors import NotReady
-from passersby.ingest import kernels
+from passersby.ingest import partition
 from passersby.sensitive import duties
 from passersby.sensitive.cover import Cover
 
@@ -94,7 +94,7 @@ def test_a_cover_with_a_hole_is_found(listed: Deployment, monkeypatch: pytest.Mo
 
 
 def test_neighbours_that_stay_are_found(listed: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "withheld", lambda _device, _t, inside, _offset: np.array(inside))
+    monkeypatch.setattr(partition, "withheld", lambda _device, _t, inside, _offset: np.array(inside))
     found = suppression.run(listed, now=worlds.now())
     assert {c.name: c.surviving[0] for c in found.categories} == {
         "barracks": 2,

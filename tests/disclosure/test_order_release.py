@@ -15,14 +15,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pyrage
 import pytest
 from sqlalchemy import select, text
 
 from disclosure.opened import unsealed, untarred
 from disclosure.scene import ANA, BEA, BERN, IDENTITY, MONDAY, NOBODY, Bench
+from passersby.deployment import acts, places
 from passersby.deployment.opened import Deployment
-from passersby.disclosure import life, package, release
+from passersby.disclosure import holds, life, package, release
 from passersby.disclosure.order import utc_text
 from passersby.errors import OperationError, PassersbyError, Refusal, UnknownName
 from passersby.keys.signed import verify
@@ -62,13 +64,42 @@ def test_an_area_can_only_take_away(full: Bench) -> None:
     assert Counter(row["device"] for row in found.pings) == {ANA: 24, BEA: 24}
 
 
+def make_sensitive(full: Bench, folder: Path) -> None:
+    """Two people put Bern on a list of sensitive places."""
+    listed = folder / "places.csv"
+    listed.write_text(f"lat,lon,name,category\n{BERN[0]},{BERN[1]},hut,medical\n")
+    change = places.load(full.d, listed, name="new", actor=full.actor("custodian"), now=full.now)
+    assert change.proposal is not None
+    acts.approve(full.d, change.proposal, actor=full.actor("paul"), now=full.now)
+
+
 def test_a_place_that_became_sensitive_is_left_out(full: Bench, tmp_path: Path) -> None:
-    places = tmp_path / "places.csv"
-    places.write_text(f"lat,lon,name,category\n{BERN[0]},{BERN[1]},hut,medical\n")
-    full.d.sensitive.load(places, name="new", actor=full.actor("custodian"), now=full.now)
-    found = carried_out(full)
+    number = full.approved()
+    make_sensitive(full, tmp_path)
+    with full.d.database.read() as session:  # nobody keeps what is there, not even for an order
+        assert holds.kept(session, full.d.ring, number).num_rows == 0
+    found = unsealed(full.disclose(number))
     assert {row["latitude"] for row in found.pings} == {"46.75800"}
+    assert len(found.pings) == 24
     assert found.manifest["sensitive_lists"]["new"] == 1
+
+
+def test_what_was_held_before_is_left_out_with_the_fixes_that_reveal_entry(
+    full: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = full.approved()
+    later = full.now + 40 * DAY
+    full.d.expire(now=later)
+    with full.d.database.read() as session:
+        held = holds.kept(session, full.d.ring, number)
+    times = held["t"].to_numpy().copy()
+    times[1::2] = times[0::2] + 600  # each hour in Bern begins ten minutes from one in Thun
+    closer = held.set_column(held.schema.get_field_index("t"), held.schema.field("t"), pa.array(times))
+    monkeypatch.setattr(holds, "kept", lambda *_: pa.concat_tables([closer, held.slice(0, 1)]))
+    assert len(unsealed(full.disclose(number, at=later)).pings) == 48
+    second = full.approved(full.document(full.order(reference="two")))
+    make_sensitive(full, tmp_path)
+    assert unsealed(full.disclose(second, at=later)).pings == []
 
 
 def test_not_held_is_a_result_like_any_other(full: Bench) -> None:

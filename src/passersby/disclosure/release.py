@@ -35,6 +35,7 @@ from passersby.errors import OperationError, UnknownName
 from passersby.keys.signed import Actor
 from passersby.notices import queue
 from passersby.policy.refusals import refusal
+from passersby.sensitive.kernels import withheld
 from passersby.store.order_tables import CourtOrder
 from passersby.store.tables import Supplier
 from passersby.trustlog import entries, receipts
@@ -175,7 +176,7 @@ def _give_back(parts: Parts, claim: _Claim) -> None:
 
 
 def _look_up(parts: Parts, number: int, order: Order, *, now: int) -> tuple[pa.Table, list[lookup.Epoch]]:
-    """Return the order's pings, in memory only (step 5); near a sensitive place there are none."""
+    """Return the order's pings, in memory only (step 5): none at a sensitive place, none revealing it."""
     offset = parts.config.offset
     with parts.database.read() as session:
         stretches = lookup.epochs(session, parts.ring, order, offset)
@@ -184,10 +185,13 @@ def _look_up(parts: Parts, number: int, order: Order, *, now: int) -> tuple[pa.T
         kept = holds.kept(session, parts.ring, number)
     # a purge keeps rows of files that it rewrites: some of them are in the lake still
     found = pa.concat_tables([found, kept]).group_by(lookup.FOUND.names).aggregate([])
+    found = found.sort_by([("number", "ascending"), ("t", "ascending")])
     accuracy = found["accuracy_m"].fill_null(-1).to_numpy()
     lat, lon, cell, t = (found[name].to_numpy() for name in ("lat_e5", "lon_e5", "cell", "t"))
     near = parts.sensitive.cover().hits(lat, lon, cell, accuracy, t)
-    return found.filter(pa.array(np.logical_not(near))), stretches
+    # what is held may be older than a place's entry in its list: the fixes beside it go as they do at ingest
+    gone = withheld(found["number"].to_numpy().astype(np.int64), t, near, offset)
+    return found.filter(pa.array(np.logical_not(gone))), stretches
 
 
 def _sealed(

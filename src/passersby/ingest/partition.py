@@ -16,6 +16,7 @@ from passersby.lake.write import Work
 from passersby.model.period import DAY
 from passersby.model.schema import PINGS
 from passersby.sensitive.cover import Cover
+from passersby.sensitive.kernels import withheld
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def store(path: Path, target: Target) -> Stored:
     # 8 sensitive places, and the neighbouring fixes that reveal entry
     columns = (frame[name].to_numpy() for name in ("lat_e5", "lon_e5", "cell", "accuracy_m", "t"))
     hits = target.cover.hits(*columns)
-    gone = kernels.withheld(device, t, hits, offset)
+    gone = withheld(device, t, hits, offset)
     inside = frame.select("device", "t").filter(pl.Series(hits)).unique()
     # 9 duplicates within the delivery; a fix is withheld as a whole, so that its first row decides
     kept = kernels.first_of_fix(device, t) & ~gone

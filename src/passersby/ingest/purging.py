@@ -25,7 +25,6 @@ from sqlalchemy.orm import Session
 
 from passersby.derive.derivation import derive_days
 from passersby.errors import Busy
-from passersby.ingest import kernels
 from passersby.lake import purge
 from passersby.lake.lake import Lake
 from passersby.lake.manifest import FileRef
@@ -34,6 +33,7 @@ from passersby.lake.snapshots import Snapshot
 from passersby.lake.write import Work
 from passersby.model.period import DAY, HOUR
 from passersby.sensitive.cover import Cover
+from passersby.sensitive.kernels import NEIGHBOUR_S, withheld
 from passersby.store.sensitive_tables import SensitivePurge
 from passersby.trustlog.entries import append
 
@@ -117,7 +117,7 @@ def revealing(lake: Lake, work: Work, inside: Sequence[pl.DataFrame], *, now: in
 
 
 def _search(lake: Lake, cover: Cover, wanted: Sequence[int], *, now: int, threads: int) -> None:
-    with lake.begin("purge", {"purges": list(wanted)}, now=now) as work:
+    with lake.begin("sensitive", {"purges": list(wanted)}, now=now) as work:
         with lake.snapshot(now) as snapshot, ThreadPoolExecutor(max(1, threads)) as pool:
             parts = pool.map(lambda bucket: _bucket(lake, work, snapshot, cover, bucket), range(lake.buckets))
             pings = sum(parts, Rewritten())
@@ -189,7 +189,7 @@ def _withheld(files: Sequence[FileRef], inside: pl.DataFrame, offset: int) -> pl
         ]
     ).sort("device", "t")
     device, t, hits = (np.array(every[name].to_numpy()) for name in ("device", "t", "inside"))
-    gone = kernels.withheld(device, t, hits, offset)
+    gone = withheld(device, t, hits, offset)
     return every.filter(pl.Series(gone)).select(*FIXES, gone=pl.lit(value=True)).unique()
 
 
@@ -223,7 +223,7 @@ def _far(rows: pa.Table, *, table: str, cover: Cover) -> npt.NDArray[np.bool_]:
 def _days(fixes: pl.DataFrame, offset: int) -> set[int]:
     """Return the local days on which fixes and their neighbours can lie."""
     t = fixes["t"].to_numpy().astype(np.int64) + offset
-    near = [t - kernels.NEIGHBOUR_S, t + kernels.NEIGHBOUR_S]
+    near = [t - NEIGHBOUR_S, t + NEIGHBOUR_S]
     return set(np.unique(np.concatenate(near) // DAY).tolist())
 
 

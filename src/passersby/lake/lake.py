@@ -54,7 +54,7 @@ class Lake:
         """Commit an intent with a lease and return the work that it covers.
 
         Args:
-            kind: ingest, derive or purge.
+            kind: ingest, derive, purge (what open orders hold is copied out first) or sensitive (nothing is).
             what: JSON for whoever looks at an intent that never ended; no personal data.
             now: epoch s.
         """

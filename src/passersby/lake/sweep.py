@@ -28,7 +28,13 @@ from passersby.store.database import Database
 from passersby.store.tables import File, Intent, Reader
 from passersby.trustlog.entries import append
 
-_KINDS = {"ingest": "an ingest", "derive": "a derivation", "purge": "a purge", "question": "a question"}
+_KINDS = {
+    "ingest": "an ingest",
+    "derive": "a derivation",
+    "purge": "a purge",
+    "sensitive": "a purge",
+    "question": "a question",
+}
 
 
 @dataclass
