@@ -15,7 +15,8 @@ import pyarrow as pa
 import pytest
 
 from passersby.cli import main
-from passersby.demo import page, story
+from passersby.demo import elsewhere, page, story
+from passersby.demo.seen import Seen
 from passersby.errors import UsageError
 from passersby.gate import gate
 from passersby.model.release import SUPPRESSED
@@ -26,7 +27,7 @@ VOID = {"meta", "line", "rect", "input", "path", "circle", "br", "i"}
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[story.Seen, Path]:
+def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Seen, Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gate, "TICK_S", 0.001)
         root = tmp_path_factory.mktemp("story") / "demo"
@@ -39,24 +40,45 @@ def _quiet(*_: Any, **__: Any) -> None:
     pass
 
 
-def test_every_row_is_accounted_for(told: tuple[story.Seen, Path]) -> None:
+def test_every_row_is_accounted_for(told: tuple[Seen, Path]) -> None:
     seen, _ = told
     assert sum(report.read for report in seen.deliveries) == seen.rows
     assert all(report.balanced() for report in seen.deliveries)
 
 
-def test_what_was_planted_was_rejected_for_its_reason(told: tuple[story.Seen, Path]) -> None:
+def test_what_was_planted_was_rejected_for_its_reason(told: tuple[Seen, Path]) -> None:
     seen, _ = told
     for report in seen.deliveries:
         planted = {reason: n for reason, n in seen.planted[report.supplier].items() if n}
         assert report.rejected == planted, report.supplier
 
 
-def test_three_questions_are_refused_in_plain_words(told: tuple[story.Seen, Path]) -> None:
+def test_three_questions_are_refused_in_plain_words(told: tuple[Seen, Path]) -> None:
     seen, _ = told
     codes = [refused.code for refused in seen.refusals]
     assert codes == ["resolution-too-fine", "device-level-request", "licence-expired"]
     assert all(refused.message and refused.next_step for refused in seen.refusals)
+
+
+def test_two_warrants_are_refused_and_an_order_is_fulfilled(told: tuple[Seen, Path]) -> None:
+    seen, root = told
+    assert [refused.code for refused in seen.warrants] == ["NotJudicial", "ReverseSearchRefused"]
+    assert seen.fulfilled is not None
+    assert seen.fulfilled.pings > 0
+    assert [person for _, person in seen.fulfilled.custody] == ["leo", "leo", "paula", "rita"]
+    assert seen.log is not None
+    assert seen.fulfilled.index < seen.fulfilled.size <= seen.log.size
+    html = (root / "index.html").read_text(encoding="utf-8")
+    assert all(refused.message in html for refused in seen.warrants)
+    assert f"{seen.fulfilled.pings} pings, sealed" in html
+
+
+def test_go_replays_the_log_where_it_is_installed(told: tuple[Seen, Path]) -> None:
+    seen, _ = told
+    if reason := elsewhere.missing():
+        pytest.skip(reason)
+    assert seen.log is not None
+    assert seen.replayed == seen.log.entries
 
 
 def test_the_trial_has_ended_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,11 +88,11 @@ def test_the_trial_has_ended_before_it_is_used(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("time.sleep", slept.append)
     nobody: Any = SimpleNamespace(ask=_quiet, analyst=None)
     for ends in (1_002, 999):
-        story._refusals(nobody, nobody, story.Seen(devices=1), _quiet, ends)
+        story._refusals(nobody, nobody, Seen(devices=1), _quiet, ends)
     assert slept == [1.75, 0.0]
 
 
-def test_the_log_is_verified_and_says_demo(told: tuple[story.Seen, Path]) -> None:
+def test_the_log_is_verified_and_says_demo(told: tuple[Seen, Path]) -> None:
     seen, _ = told
     assert seen.log is not None
     assert seen.log.entries == seen.log.size > 20
@@ -79,14 +101,14 @@ def test_the_log_is_verified_and_says_demo(told: tuple[story.Seen, Path]) -> Non
     assert kinds.count("release.made") == 1
 
 
-def test_only_the_answered_question_was_paid_for(told: tuple[story.Seen, Path]) -> None:
+def test_only_the_answered_question_was_paid_for(told: tuple[Seen, Path]) -> None:
     seen, _ = told
     assert [row["period"] for row in seen.budget] == [story.PERIOD]
     assert seen.release is not None
     assert seen.budget[0]["micro_rho_spent"] == seen.release.micro_rho
 
 
-def test_a_folder_in_use_is_left_alone(told: tuple[story.Seen, Path]) -> None:
+def test_a_folder_in_use_is_left_alone(told: tuple[Seen, Path]) -> None:
     _, root = told
     before = sorted(root.rglob("*"))
     with pytest.raises(UsageError, match="not empty"):
@@ -111,7 +133,7 @@ class _Balance(HTMLParser):
             assert self.open.pop() == tag
 
 
-def test_the_page_is_whole_and_needs_nothing_else(told: tuple[story.Seen, Path]) -> None:
+def test_the_page_is_whole_and_needs_nothing_else(told: tuple[Seen, Path]) -> None:
     seen, root = told
     html = (root / "index.html").read_text(encoding="utf-8")
     parser = _Balance()
@@ -124,7 +146,7 @@ def test_the_page_is_whole_and_needs_nothing_else(told: tuple[story.Seen, Path])
     assert all(refused.message in html for refused in seen.refusals)
 
 
-def test_a_page_without_a_shown_cell_says_so(told: tuple[story.Seen, Path]) -> None:
+def test_a_page_without_a_shown_cell_says_so(told: tuple[Seen, Path]) -> None:
     """What a very small demo comes to."""
     seen, _ = told
     assert seen.release is not None
@@ -145,7 +167,7 @@ def test_a_page_without_a_shown_cell_says_so(told: tuple[story.Seen, Path]) -> N
     assert '<path class="hex' not in html
 
 
-def test_the_page_draws_its_map_in_a_browser(told: tuple[story.Seen, Path], tmp_path: Path) -> None:
+def test_the_page_draws_its_map_in_a_browser(told: tuple[Seen, Path], tmp_path: Path) -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no Chromium on this machine: install the Debian package chromium")

@@ -5,7 +5,6 @@ Needs Debian's `golang-go` and `golang-golang-x-mod-dev`; no network.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import time
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import insert
 
 import loopback
+from passersby.demo import elsewhere
 from passersby.store.tables import LogEntry, LogState
 from passersby.trustlog.checkpoint import Checkpoint, VerifierKey, sign
 from passersby.trustlog.cosigning import Cosigning, Outside
@@ -29,8 +29,6 @@ from passersby.trustlog.verify import prove
 from passersby.trustlog.web import Site
 from trustlog.witnessed import KEYS, LOG_KEY, NAMES, ORIGIN, cosign_published, make_witness
 
-SOURCE = Path(__file__).parent / "verify.go"
-GOPATH = Path("/usr/share/gocode")
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x01" * 32)
 
 pytestmark = pytest.mark.slow
@@ -39,14 +37,9 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="session")
 def go(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Build the Go verifier once; return a function that runs it."""
-    if shutil.which("go") is None:
-        pytest.skip("Go is missing: apt-get install golang-go golang-golang-x-mod-dev")
-    if not (GOPATH / "src/golang.org/x/mod/sumdb/tlog").is_dir():
-        pytest.skip("golang.org/x/mod is missing: apt-get install golang-golang-x-mod-dev")
-    folder = tmp_path_factory.mktemp("go")
-    settings = {"GO111MODULE": "off", "GOPATH": str(GOPATH), "GOCACHE": str(folder / "cache"), "GOFLAGS": ""}
-    binary = folder / "verify"
-    subprocess.run(["go", "build", "-o", binary, SOURCE], check=True, env=os.environ | settings)
+    if reason := elsewhere.missing():
+        pytest.skip(reason)
+    binary = elsewhere.build(tmp_path_factory.mktemp("go"))
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run([binary, *map(str, arguments)], capture_output=True, text=True, check=False)

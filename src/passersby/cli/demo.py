@@ -11,7 +11,7 @@ from passersby.cli.app import app
 from passersby.cli.common import AsJson, ByteBar, emit, err, out
 
 if TYPE_CHECKING:
-    from passersby.demo import story
+    from passersby.demo.seen import Seen
 
 
 @app.command(rich_help_panel="Start here")
@@ -41,13 +41,14 @@ def demo(
         "deployment": str((folder / "deployment").absolute()),
         "release": seen.answer["release"],
         "covered": seen.answer["covered"],
-        "refused": [refused.code for refused in seen.refusals],
+        "refused": [refused.code for refused in [*seen.refusals, *seen.warrants]],
+        "disclosed": None if seen.fulfilled is None else seen.fulfilled.sha256,
         "seconds": round(seen.seconds, 1),
     }
     emit(found, as_json=as_json, human=lambda: _show(seen, page))
 
 
-def _show(seen: story.Seen, page: Path) -> None:
+def _show(seen: Seen, page: Path) -> None:
     stored = sum(report.stored for report in seen.deliveries)
     rejected = sum(sum(report.rejected.values()) for report in seen.deliveries)
     out.print(f"\n{stored:,} pings stored, {rejected:,} rows rejected, each with its reason")
@@ -55,8 +56,14 @@ def _show(seen: story.Seen, page: Path) -> None:
         f"release {seen.answer['release']}: epsilon {seen.answer['cost']['epsilon']:g}; shown cells cover "
         f"{seen.answer['covered']:.0%} of the estimated total"
     )
-    for refused in seen.refusals:
+    for refused in [*seen.refusals, *seen.warrants]:
         out.print(f"refused  [bold]{refused.asked}[/]\n         {refused.message}")
+    if seen.fulfilled is not None:
+        out.print(
+            f"order of {seen.fulfilled.title}: {seen.fulfilled.pings} pings of the one phone that it names, "
+            "sealed to the court's key"
+        )
     if seen.log is not None:
-        out.print(f"log verified: {seen.log.entries} entries, {seen.log.tiles} tiles")
+        also = "" if seen.replayed is None else f"; Go's own verifier replayed all {seen.replayed}"
+        out.print(f"log verified: {seen.log.entries} entries, {seen.log.tiles} tiles{also}")
     out.print(f"\nOpen [bold]{page.absolute()}[/]", soft_wrap=True)

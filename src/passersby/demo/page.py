@@ -15,7 +15,7 @@ import shapely
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from passersby.demo.story import Seen
+from passersby.demo.seen import Seen
 from passersby.deployment import views
 from passersby.errors import OperationError
 from passersby.measures.catalogue import get as get_measure

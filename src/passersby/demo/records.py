@@ -97,13 +97,21 @@ class People:
 
     custodian: Actor
     privacy: Actor
+    legal: Actor
+    releaser: Actor
     analyst: Actor
 
 
 def people(d: Deployment, *, now: int) -> People:
-    """Add a privacy officer and an analyst beside the custodian that `init` made."""
+    """Add one person for each role beside the custodian that `init` made."""
     custodian = d.actor(d.layout.people / "custodian.key")
-    for name, full, role in (("paula", "Paula Privacy", "privacy"), ("anna", "Anna Analyst", "analyst")):
+    made = {}
+    for name, full, role in (
+        ("paula", "Paula Privacy", "privacy"),
+        ("leo", "Leo Legal", "legal"),
+        ("rita", "Rita Releaser", "releaser"),
+        ("anna", "Anna Analyst", "analyst"),
+    ):
         public_key = person_keys.generate(d.layout.people / f"{name}.key")
         with d.writing() as session:
             accounts.add(
@@ -115,7 +123,8 @@ def people(d: Deployment, *, now: int) -> People:
                 by=custodian,
                 now=now,
             )
-    return People(custodian, d.actor(d.layout.people / "paula.key"), d.actor(d.layout.people / "anna.key"))
+        made[role] = d.actor(d.layout.people / f"{name}.key")
+    return People(custodian, **made)
 
 
 def approve_impact(d: Deployment, who: People, *, now: int) -> None:

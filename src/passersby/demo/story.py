@@ -6,22 +6,21 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyrage
+
 from passersby.config import Config
-from passersby.demo import records
+from passersby.demo import elsewhere, law, records
+from passersby.demo.seen import Refused, Seen
 from passersby.deployment import places, plans, views
 from passersby.deployment.create import create
 from passersby.deployment.opened import Deployment
 from passersby.errors import Refusal, UsageError
 from passersby.gate.request import Request
-from passersby.ingest.report import Report
 from passersby.model.place import Area
-from passersby.model.release import Release
 from passersby.synth import write as synth
-from passersby.trustlog.verify import Report as LogReport
 
 DATES = ("2026-05-11", "2026-05-17")
 PERIOD = "2026-W20"
@@ -35,36 +34,6 @@ CASE = "timetable-2027"
 
 Say = Callable[[str], None]
 Bar = Callable[[int, int, int], None]
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A question that was not answered: what was asked, in plain words, and what was said."""
-
-    asked: str
-    code: str
-    message: str
-    next_step: str
-
-
-@dataclass
-class Seen:
-    """What happened, for the page."""
-
-    devices: int
-    rows: int = 0
-    deliveries: list[Report] = field(default_factory=list)
-    planted: dict[str, dict[str, int]] = field(default_factory=dict)
-    plan: dict[str, Any] = field(default_factory=dict)
-    release: Release | None = None
-    answer: dict[str, Any] = field(default_factory=dict)
-    refusals: list[Refused] = field(default_factory=list)
-    budget: list[dict[str, Any]] = field(default_factory=list)
-    log: LogReport | None = None
-    entries: list[dict[str, Any]] = field(default_factory=list)
-    vkey: str = ""
-    offset: int = 0
-    seconds: float = 0.0
 
 
 def tell(root: Path, *, devices: int, say: Say, bar: Bar, step: Say) -> Seen:
@@ -102,10 +71,13 @@ def tell(root: Path, *, devices: int, say: Say, bar: Bar, step: Say) -> Seen:
         _ask(d, who, seen, step)
         say("Asking what is refused")
         _refusals(d, who, seen, step, trial_ends)
+        say("Handing in two warrants that ask for too much, and a judge's order")
+        _law(d, who, seen)
         say("Checking the log and the ledger")
         seen.log, seen.budget = d.verify_log(), views.budget(d, "")
         d.verify_ledger()
-        seen.entries = views.log_entries(d, last=12)
+        seen.replayed = elsewhere.replay(d.layout.log, d.vkey)
+        seen.entries = views.log_entries(d, last=24)
     seen.seconds = time.monotonic() - begun
     return seen
 
@@ -177,6 +149,16 @@ def _ask(d: Deployment, who: records.People, seen: Seen, step: Say) -> None:
     seen.plan = plans.plan(d, d.plan(request, who.analyst, now=_now()))
     answer = d.ask(request, who.analyst, now=_now(), step=step)
     seen.release, seen.answer = answer.release, views.answer(d, answer, None)
+
+
+def _law(d: Deployment, who: records.People, seen: Seen) -> None:
+    root = d.layout.root.parent
+    court = law.register_court(d, who, root / "court", now=_now())
+    key = pyrage.x25519.Identity.generate()
+    phone = law.phone_of(min((root / "files" / "veraset").iterdir()))
+    asked = law.wish(d, phone, str(key.to_public()), DATES, now=_now())
+    seen.warrants = law.warrants(d, who, court, asked, now=_now())
+    seen.fulfilled = law.fulfil(d, who, court, asked, key, _now)
 
 
 def _refusals(d: Deployment, who: records.People, seen: Seen, step: Say, trial_ends: int) -> None:
