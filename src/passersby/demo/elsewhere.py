@@ -1,4 +1,4 @@
-"""A check of the log by a program that is not ours: Go's own code for its formats, where that is installed."""
+"""A check of the log by a program that is not ours: Go's own code for its formats, where it is there."""
 
 from __future__ import annotations
 
