@@ -33,7 +33,7 @@ def test_answer_a_court_order_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for line in re.findall(r"^    (\S.*)$", section, flags=re.MULTILINE):
         ran += line.startswith("passersby ")
         follow(tmp_path, " ".join(line.split()))
-    assert ran == 18
+    assert ran == 15
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     with (tmp_path / "pings.csv").open() as file:
         pings = list(csv.DictReader(file))
