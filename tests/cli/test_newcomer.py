@@ -59,13 +59,11 @@ def data_comes_in(shell: Shell, files: list[str]) -> None:
         *("--sensitive", "files/sensitive.geojson"),
     )
     assert {"delivery", "read", "stored", "duplicates", "suppressed", "rejected"} <= set(told)
-    assert told["read"] == told["stored"] + told["duplicates"] + told["suppressed"] + sum(
-        told["rejected"].values()
-    )
-    assert told["stored"] > 0
-    assert told["suppressed"] > 0
+    stored = int(told["stored"].removeprefix("about ").replace(",", ""))
+    assert 0 < stored < told["read"] - told["duplicates"] - sum(told["rejected"].values())
+    assert " to " in told["suppressed"]
     again = shell.json("ingest", *files, "--supplier", "sovrn")
-    assert (again["read"], again["stored"], again["delivery"]) == (0, 0, told["delivery"])
+    assert (again["read"], again["stored"], again["delivery"]) == (0, "0", told["delivery"])
 
 
 def questions_are_answered(shell: Shell) -> None:

@@ -44,11 +44,6 @@ def _contract(asker: worlds.Asker, supplier: str, basis: str) -> None:
         registry.add(session, parsed, actor=asker.actor("custodian"), now=worlds.now())
 
 
-def people(asker: worlds.Asker) -> records.People:
-    names = ("custodian", "paula", "leo", "rita", "anna")
-    return records.People(*(asker.actor(name) for name in names))
-
-
 def _file(tmp_path: Path) -> Path:
     path = tmp_path / "delivery.csv"
     path.write_text("ad_id,utc_timestamp,latitude,longitude\n")
@@ -71,7 +66,7 @@ def test_a_delivery_without_an_assessment(asker: worlds.Asker, tmp_path: Path) -
 
 
 def test_a_delivery_on_consent_without_a_register(asker: worlds.Asker, tmp_path: Path) -> None:
-    who = people(asker)
+    who = records.known(asker.d)
     records.add_supplier(asker.d, who, "sovrn", story.DATES, 10, "0" * 64, now=worlds.now())
     with pytest.raises(NotReady, match="no consent register is loaded") as caught:
         asker.d.ingest([_file(tmp_path)], "sovrn")
@@ -79,7 +74,7 @@ def test_a_delivery_on_consent_without_a_register(asker: worlds.Asker, tmp_path:
 
 
 def test_a_licence_without_an_impact_assessment(asker: worlds.Asker) -> None:
-    who = people(asker)
+    who = records.known(asker.d)
     with pytest.raises(NotReady, match="No impact assessment") as caught:
         records.grant(
             asker.d,

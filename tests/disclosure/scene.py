@@ -175,7 +175,7 @@ def with_pings(folder: Path, court: Court, *, database: str = "") -> worlds.Worl
         rows += [f"{ANA},{t},{lat},{lon},{10 + hour % 5}", f"{BEA},{t + 5},{lat},{lon},12"]
     (folder / "simple.csv").write_text("\n".join(rows) + "\n")
     with world.open() as d:
-        people = records.People(*(d.actor(world.key(who)) for who in ("custodian", "paula", "anna")))
+        people = records.known(d)
         records.add_supplier(d, people, "simple", story.DATES, 100, "0" * 64, now=worlds.now())
         d.ingest([folder / "simple.csv"], "simple", now=worlds.now())
         _people(d, worlds.now())

@@ -90,7 +90,7 @@ def plant(folder: Path, said: Said) -> worlds.World:
     """Return a deployment that holds the phone, delivered with consent and as test data."""
     world = worlds.build(folder, devices=150)
     with world.open() as d:
-        people = records.People(*(d.actor(world.key(who)) for who in ("custodian", "paula", "anna")))
+        people = records.known(d)
         records.add_supplier(d, people, "simple", story.DATES, 100, "0" * 64, now=worlds.now())
     deployed = ("-d", world.root, "--key", world.key("custodian"))
     (folder / "simple.csv").write_text(HEADER + rows(ID.upper()))

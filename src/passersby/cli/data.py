@@ -15,12 +15,6 @@ from passersby.model.period import day_name, parse_offset
 if TYPE_CHECKING:
     from passersby.ingest.report import Report
 
-_NOTES = {
-    "stored": "in the lake",
-    "duplicates": "same device and second",
-    "suppressed": "at sensitive places",
-}
-
 
 @app.command(rich_help_panel="Data")
 def synth(
@@ -108,10 +102,18 @@ def _show_report(report: Report) -> None:
 
 def _show_counts(report: Report) -> None:
     share = 100 / max(report.read, 1)
-    rows = [("read", f"{report.read:,}", "", "")]
-    for name, note in _NOTES.items():
-        count = getattr(report, name)
-        rows.append((name, f"{count:,}", f"{count * share:.2f}", note))
+    shown = report.to_json()
+    rows = [
+        ("read", f"{report.read:,}", "", ""),
+        ("stored", shown["stored"], "", "in the lake"),
+        (
+            "duplicates",
+            f"{report.duplicates:,}",
+            f"{report.duplicates * share:.2f}",
+            "same device and second",
+        ),
+        ("suppressed", shown["suppressed"], "", "at sensitive places"),
+    ]
     for reason, count in sorted(report.rejected.items(), key=lambda item: -item[1]):
         lines = ", ".join(map(str, report.examples.get(reason, ())))
         rows.append(

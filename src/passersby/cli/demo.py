@@ -49,9 +49,11 @@ def demo(
 
 
 def _show(seen: Seen, page: Path) -> None:
-    stored = sum(report.stored for report in seen.deliveries)
+    from passersby.ingest.report import about
+
+    stored = about(sum(report.stored for report in seen.deliveries))
     rejected = sum(sum(report.rejected.values()) for report in seen.deliveries)
-    out.print(f"\n{stored:,} pings stored, {rejected:,} rows rejected, each with its reason")
+    out.print(f"\n{stored} pings stored, {rejected:,} rows rejected, each with its reason")
     out.print(
         f"release {seen.answer['release']}: epsilon {seen.answer['cost']['epsilon']:g}; shown cells cover "
         f"{seen.answer['covered']:.0%} of the estimated total"

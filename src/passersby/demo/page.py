@@ -18,6 +18,7 @@ from markupsafe import Markup, escape
 from passersby.demo.seen import Seen
 from passersby.deployment import views
 from passersby.errors import OperationError
+from passersby.ingest.report import about
 from passersby.measures.catalogue import get as get_measure
 from passersby.model.cells import to_text
 from passersby.model.period import instant_text
@@ -88,7 +89,7 @@ def _context(seen: Seen, release: Release) -> dict[str, Any]:
         "caption": caption,
         "label_yaml": views.label_text(release),
         "deliveries": [_delivery(report.to_json(), seen.planted) for report in seen.deliveries],
-        "stored": sum(report.stored for report in seen.deliveries),
+        "stored": about(sum(report.stored for report in seen.deliveries)),
         "read": sum(report.read for report in seen.deliveries),
         "composition": release.label["accounting"]["composition"],
         "loss": release.label["privacy_loss"]["privacy_parameters"],

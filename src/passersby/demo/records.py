@@ -102,29 +102,37 @@ class People:
     analyst: Actor
 
 
+_STAFF = {
+    "privacy": ("paula", "Paula Privacy"),
+    "legal": ("leo", "Leo Legal"),
+    "releaser": ("rita", "Rita Releaser"),
+    "analyst": ("anna", "Anna Analyst"),
+}
+"""Role -> the person who has it, beside the custodian."""
+
+
 def people(d: Deployment, *, now: int) -> People:
     """Add one person for each role beside the custodian that `init` made."""
     custodian = d.actor(d.layout.people / "custodian.key")
-    made = {}
-    for name, full, role in (
-        ("paula", "Paula Privacy", "privacy"),
-        ("leo", "Leo Legal", "legal"),
-        ("rita", "Rita Releaser", "releaser"),
-        ("anna", "Anna Analyst", "analyst"),
-    ):
-        public_key = person_keys.generate(d.layout.people / f"{name}.key")
+    for role, (person, name) in _STAFF.items():
+        public_key = person_keys.generate(d.layout.people / f"{person}.key")
         with d.writing() as session:
             accounts.add(
                 session,
-                person_id=name,
-                name=full,
+                person_id=person,
+                name=name,
                 roles=[role],
                 public_key=public_key,
                 by=custodian,
                 now=now,
             )
-        made[role] = d.actor(d.layout.people / f"{name}.key")
-    return People(custodian, **made)
+    return known(d)
+
+
+def known(d: Deployment) -> People:
+    """Return the people of a deployment to which `people` added them."""
+    staff = {role: d.actor(d.layout.people / f"{person}.key") for role, (person, _) in _STAFF.items()}
+    return People(d.actor(d.layout.people / "custodian.key"), **staff)
 
 
 def approve_impact(d: Deployment, who: People, *, now: int) -> None:

@@ -31,7 +31,7 @@ from passersby.ingest import deliveries, purging
 from passersby.ingest.admission import Admission, Admitted
 from passersby.ingest.partition import Stored, Target
 from passersby.ingest.passes import Clock, Counts, Passes, Progress
-from passersby.ingest.report import Report, band
+from passersby.ingest.report import Report, about, band
 from passersby.keys.ring import KeyRing
 from passersby.lake.lake import Lake
 from passersby.lake.purge import Rewritten
@@ -278,9 +278,9 @@ def _private(report: Report) -> dict[str, JSON]:
     return {
         "files": [file.sha256 for file in report.files],
         "read": report.read,
-        "stored": report.stored,
+        "stored": about(report.stored),
         "duplicates": report.duplicates,
-        "suppressed": report.suppressed,
+        "suppressed": band(report.suppressed),
         "rejected": dict(report.rejected),
         "days": [day_name(day) for day in (report.first_day, report.last_day) if day is not None],
     }

@@ -22,6 +22,11 @@ def band(count: int) -> str:
     return f"{low:,} to {10 * low - 1:,}"
 
 
+def about(count: int) -> str:
+    """Return a count to the nearest hundred, such as "about 264,100"; small ones as their band."""
+    return band(count) if count < 100 else f"about {round(count, -2):,}"
+
+
 @dataclass(frozen=True)
 class Source:
     """One delivered file.
@@ -49,7 +54,9 @@ class Source:
 class Report:
     """What became of the rows of a delivery; for the custodian alone.
 
-    Every row is exactly one of stored, duplicate, suppressed or rejected for one reason.
+    Every row is exactly one of stored, duplicate, suppressed or rejected for one reason. What is shown of
+    it (`to_json`) has rows at sensitive places as a band, and stored ones to the nearest hundred: a list of
+    one house and exact numbers would tell who was there.
 
     Args:
         delivery: id of the delivery; of the earlier one where all files had been delivered before.
@@ -99,10 +106,12 @@ class Report:
         return self.read == self.stored + self.duplicates + self.suppressed + sum(self.rejected.values())
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as a JSON object; days as ISO dates."""
+        """Return what may be shown as a JSON object; days as ISO dates."""
         plain = {item.name: getattr(self, item.name) for item in fields(self)}
         return {
             **plain,
+            "stored": about(self.stored),
+            "suppressed": band(self.suppressed),
             "again": dict(self.again),
             "rejected": dict(sorted(self.rejected.items())),
             "examples": {reason: list(lines) for reason, lines in sorted(self.examples.items())},
