@@ -26,6 +26,7 @@ from passersby.model.cost import MicroRho
 from passersby.model.period import Period
 from passersby.model.place import Area
 from passersby.store.tables import LogSalt
+from proof import saying_reports
 from proof.planting import HEADER, ID, Said, rows, spoiled
 
 RECIPIENT = str(pyrage.x25519.Identity.generate().to_public())
@@ -114,30 +115,11 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
         ("licence", "revoke", worlds.LICENCE, *at, *custodian),
         ("init", folder / "second"),
         ("synth", folder / "made", "--devices", "20", "--days", "1"),
-        *reports(folder, *at),
+        *saying_reports.commands(folder, world),
     ):
         said.command(*command)
         if command[0] not in {"init", "synth", "person"} and "ingest" not in command:
             said.command(*command, "--json")
-
-
-def reports(folder: Path, *at: Any) -> list[tuple[Any, ...]]:
-    """Return commands that write and check every report, with their errors."""
-    days, custodian = (
-        ("--from", "2020-01-01", "--to", "2099-12-31"),
-        ("--key", at[1] / "people/custodian.key"),
-    )
-    one = ("report", "records", *days, "--for", "x", "--out", folder / "records.json", *at, *custodian)
-    transparent = ("report", "transparency", *days, *at)
-    return [
-        transparent,
-        *((*transparent, "--out", folder / f"transparency{end}") for end in (".json", ".html", ".csv")),
-        ("report", "licences", *at),
-        (*one, "--licence", worlds.LICENCE, "--page", folder / "records.html"),
-        (*one, "--licence", ID),
-        ("report", "verify", folder / "records.json", "--vkey", "log+00000000+AA=="),
-        ("report", "verify", folder / "simple.csv", "--vkey", "log+00000000+AA=="),
-    ]
 
 
 def run_order_commands(world: worlds.World, folder: Path, said: Said) -> None:

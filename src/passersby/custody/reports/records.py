@@ -226,11 +226,11 @@ def _licence(entry: Entry) -> tuple[Any, ...]:
 
 
 def _table(asked: list[Record]) -> Table:
-    columns = ("entry", "time", "what", "measure", "answer or code", "purpose", "micro-rho")
+    columns = ("entry", "time (UTC)", "what", "measure", "answer or code", "purpose", "micro-rho")
     rows = tuple(
         (
             str(each.entry.index),
-            instant_text(each.entry.time, 0),
+            instant_text(each.entry.time, 0)[:16].replace("T", " "),
             each.entry.kind,
             each.entry.text("measure"),
             each.entry.text("code") or each.entry.text("release"),
