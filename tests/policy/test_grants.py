@@ -74,6 +74,8 @@ def test_granting_is_logged(sqlite_database: Database, staff: Staff) -> None:
         "time": NOW,
         "licence": "city-2026",
         "holder": "City of Zurich",
+        "government": True,
+        "contract": "",
         "purposes": ["dpv:AcademicResearch", "dpv:ImproveTransportMobility"],
         "measures": ["presence", "visitors"],
         "resolution": 7,

@@ -29,6 +29,7 @@ FILLED: dict[str, Any] = {
     "holder": "City of Zurich",
     "contact": "mobility@city.example",
     "government": True,
+    "contract": "",
     "reason": "Where new tram lines are needed.",
     "people": ["ben"],
     "purposes": ["dpv:ImproveTransportMobility", "dpv:AcademicResearch"],
@@ -41,7 +42,7 @@ FILLED: dict[str, Any] = {
     "resolution_reason": "",
     "epsilon_per_period": 1.5,
 }
-OPTIONAL = {"resolution", "resolution_reason"}
+OPTIONAL = {"contract", "resolution", "resolution_reason"}
 DEFAULTED = {"government", "epsilon_per_period"}
 REQUIRED = set(FILLED) - OPTIONAL
 
@@ -70,6 +71,11 @@ def test_a_filled_licence() -> None:
 
 def test_the_floor_is_seven_unless_it_is_said() -> None:
     assert licence.parse(toml({name: FILLED[name] for name in REQUIRED})).resolution == 7
+
+
+def test_a_contract_number_is_kept() -> None:
+    assert licence.parse(toml({**FILLED, "contract": "B-17"})).to_record()["contract"] == "B-17"
+    assert licence.from_record({k: v for k, v in LICENCE.to_record().items() if k != "contract"}) == LICENCE
 
 
 def test_a_licence_comes_back_from_its_record() -> None:

@@ -26,6 +26,7 @@ from passersby.model.cost import MicroRho
 from passersby.model.period import Period
 from passersby.model.place import Area
 from passersby.store.tables import LogSalt
+from proof import saying_reports
 from proof.planting import HEADER, ID, Said, rows, spoiled
 
 RECIPIENT = str(pyrage.x25519.Identity.generate().to_public())
@@ -114,6 +115,7 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
         ("licence", "revoke", worlds.LICENCE, *at, *custodian),
         ("init", folder / "second"),
         ("synth", folder / "made", "--devices", "20", "--days", "1"),
+        *saying_reports.commands(folder, world),
     ):
         said.command(*command)
         if command[0] not in {"init", "synth", "person"} and "ingest" not in command:

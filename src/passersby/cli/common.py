@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -34,6 +35,7 @@ from passersby.errors import BadRecord, NotReady, UnreadableFile, UsageError
 
 if TYPE_CHECKING:
     from passersby.deployment.opened import Deployment
+    from passersby.render.report import Report
 
 Folder = Annotated[
     Path,
@@ -84,6 +86,25 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Se
     for row in texts:
         made.add_row(*row)
     return made
+
+
+def show_report(report: Report) -> None:
+    """Print a report: its sections with their facts, shares and tables."""
+    out.print(f"[bold]{escape(report.title)}[/]\n{escape(report.subtitle)}\n[dim]{escape(report.note)}[/]")
+    for number, section in enumerate(report.sections, 1):
+        out.print(f"\n[bold]{number}  {escape(section.title)}[/]")
+        facts = [
+            (fact.name, escape(fact.text) if fact.value is not None else f"[dim]{escape(fact.text)}[/]")
+            for fact in section.facts
+        ]
+        out.print(table(("", ""), facts))
+        if section.bars is not None:
+            rows = [(name, f"{share:.0%}", "█" * round(30 * share)) for name, share in section.bars.shares]
+            out.print(table((section.bars.title, "", ""), rows))
+        for each in section.tables:
+            out.print(f"\n{escape(each.title)}:" + ("" if each.rows else f" [dim]{each.empty}[/]"))
+            if each.rows:
+                out.print(table(each.columns, [[escape(cell) for cell in row] for row in each.rows]))
 
 
 def percent(share: float | None) -> str:

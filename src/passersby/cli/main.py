@@ -23,6 +23,7 @@ from passersby.cli import (
     questions,
     records,
     releases,
+    reports,
     sensitive,
     witnesses,
 )
@@ -48,6 +49,7 @@ GROUPS = (
     orders,
     logs,
     witnesses,
+    reports,
 )
 """Modules whose import puts their commands into the application."""
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from passersby.cli.app import app
-from passersby.cli.common import AsJson, Folder, Out, emit, opened, out, save, table, weight_lines
-
-if TYPE_CHECKING:
-    from passersby.render.report import Report
+from passersby.cli.common import (
+    AsJson,
+    Folder,
+    Out,
+    emit,
+    opened,
+    out,
+    save,
+    show_report,
+    table,
+    weight_lines,
+)
 
 release = typer.Typer(help="Stored answers and their labels.", no_args_is_help=True)
 app.add_typer(release, name="release", rich_help_panel="Questions")
@@ -93,7 +100,7 @@ def quality_report(
         if out_file is not None:
             out.print(f"wrote {out_file}")
             return
-        _show_report(found)
+        show_report(found)
 
     emit(asdict(found), as_json=as_json, human=human)
 
@@ -173,17 +180,3 @@ def _show_comparison(view: dict[str, Any]) -> None:
         out.print(table((*names, *columns), rows, right=columns[:-1]))
     if view["path"]:
         out.print(f"wrote {view['path']}")
-
-
-def _show_report(report: Report) -> None:
-    out.print(f"[bold]{escape(report.title)}[/]\n{escape(report.subtitle)}\n[dim]{escape(report.note)}[/]")
-    for number, section in enumerate(report.sections, 1):
-        out.print(f"\n[bold]{number}  {section.title}[/]")
-        facts = [
-            (fact.name, escape(fact.text) if fact.value is not None else f"[dim]{escape(fact.text)}[/]")
-            for fact in section.facts
-        ]
-        out.print(table(("", ""), facts))
-        if section.bars is not None:
-            rows = [(name, f"{share:.0%}", "█" * round(30 * share)) for name, share in section.bars.shares]
-            out.print(table((section.bars.title, "", ""), rows))

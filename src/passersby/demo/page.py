@@ -13,7 +13,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import shapely
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 
 from passersby.demo.seen import Seen
 from passersby.deployment import views
@@ -25,6 +24,7 @@ from passersby.model.period import instant_text
 from passersby.model.release import COARSE, SUPPRESSED, Release
 from passersby.render.classes import classes
 from passersby.render.pooled import by_cell, by_start
+from passersby.render.report import code
 from passersby.render.shapes import cell_shape, outlines_in
 from passersby.render.towns import nearest_town, towns_in
 from passersby.trustlog.kinds import MEANINGS
@@ -67,17 +67,9 @@ def render(seen: Seen) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["code"] = _code
+    environment.filters["code"] = code
     environment.filters["thousands"] = lambda value: f"{value:,}"
     return environment.get_template("page.html.j2").render(_context(seen, seen.release))
-
-
-def _code(text: str) -> Markup:
-    """Return text with what stands between backticks as code."""
-    parts = [escape(part) for part in text.split("`")]
-    return Markup("").join(
-        Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts)
-    )
 
 
 def _context(seen: Seen, release: Release) -> dict[str, Any]:

@@ -50,6 +50,7 @@ class Licence:
         holder: the organisation that is bound by it.
         contact: who answers for it there.
         government: whether the holder is a public body.
+        contract: number of the contract that it belongs to, "" where there is none; public.
         reason: what the answers are for.
         people: accounts that may ask under it, sorted.
         purposes: terms of `model.purposes`, sorted.
@@ -81,6 +82,7 @@ class Licence:
     resolution: int
     resolution_reason: str
     epsilon_per_period: float
+    contract: str = ""
     seed_id: str = ""
 
     def to_record(self) -> dict[str, Any]:
@@ -182,6 +184,8 @@ def grant(
     public: dict[str, JSON] = {
         "licence": checked.id,
         "holder": checked.holder,
+        "government": checked.government,
+        "contract": checked.contract,
         "purposes": list(checked.purposes),
         "measures": list(checked.measures),
         "resolution": checked.resolution,
@@ -265,6 +269,7 @@ def _read(fields: Fields, folder: Path) -> Licence:
         holder=fields.text("holder"),
         contact=fields.text("contact"),
         government=fields.flag("government"),
+        contract=fields.text("contract", default=""),
         reason=fields.text("reason"),
         people=tuple(sorted(fields.texts("people"))),
         purposes=_purposes(fields),

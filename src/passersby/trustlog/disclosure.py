@@ -10,7 +10,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,13 +86,20 @@ def disclose(
         del private["entry"]
         append(session, _KIND, {"entry": index, "by": actor.id}, private, now=now)
     publisher.publish(database)
-    document = {
-        "format": FORMAT,
-        "entry": entry.decode(),
-        "disclosures": [_encode(held[name]) for name in sorted(names)],
-        "proof": prove(publisher.folder, index),
-    }
-    return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
+    shown = document(entry, [held[name] for name in sorted(names)], prove(publisher.folder, index))
+    return json.dumps(shown, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def document(entry: bytes, fields: Sequence[Revealed], proof: str) -> dict[str, Any]:
+    """Return as a JSON object what shows hidden fields of an entry; `check_object` checks it.
+
+    Args:
+        entry: the entry's bytes.
+        fields: its hidden fields that are shown; none: the document only proves that the entry is in the log.
+        proof: what `receipts.prove` gives for it.
+    """
+    disclosures = [_encode(field) for field in fields]
+    return {"format": FORMAT, "entry": entry.decode(), "disclosures": disclosures, "proof": proof}
 
 
 def check(document: bytes, vkey: str, changes: Sequence[Rekeyed] = ()) -> Disclosed:
@@ -108,7 +115,14 @@ def check(document: bytes, vkey: str, changes: Sequence[Rekeyed] = ()) -> Disclo
         IntegrityError: the entry is not in the log under this key, or did not commit to a field.
         UsageError: the verifier key is malformed.
     """
-    entry, proof, parts = _parse(document)
+    if len(document) > LONGEST:
+        raise _unreadable()
+    return check_object(_object(document.decode("utf-8", "replace")), vkey, changes)
+
+
+def check_object(whole: Mapping[str, Any], vkey: str, changes: Sequence[Rekeyed] = ()) -> Disclosed:
+    """Check a document that was parsed already. See `check`."""
+    entry, proof, parts = _parse(whole)
     proven = verify_proof(entry, proof, vkey, changes)
     fields = _object(entry.decode("utf-8", "replace"))
     committed = fields.pop(COMMITMENTS, [])
@@ -159,10 +173,7 @@ def _decode(part: str) -> Revealed:
     return Revealed(name, value, salt)
 
 
-def _parse(document: bytes) -> tuple[bytes, str, list[str]]:
-    if len(document) > LONGEST:
-        raise _unreadable()
-    whole = _object(document.decode("utf-8", "replace"))
+def _parse(whole: Mapping[str, Any]) -> tuple[bytes, str, list[str]]:
     entry, proof, parts = whole.get("entry"), whole.get("proof"), whole.get("disclosures")
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
         raise _unreadable()

@@ -24,6 +24,8 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "licence.granted": (
             "licence",
             "holder",
+            "government",
+            "contract",
             "purposes",
             "measures",
             "resolution",
@@ -99,6 +101,7 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "order.packaged": ("order", "by"),
         "order.lapsed": ("order",),
         "notice.queued": ("order", "delayed"),
+        "records.disclosed": ("licence", "first_day", "last_day", "entries", "by"),
     }
 )
 """Kind of entry -> names of its public fields. Every other field is a salted commitment."""
@@ -157,6 +160,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "order.packaged": "The sealed result of an order was written to a file again.",
         "order.lapsed": "An order's time passed before it was carried out; what was held for it is deleted.",
         "notice.queued": "Notices to the holders of an order's devices were queued.",
+        "records.disclosed": "All questions, refusals and releases of a licence were handed out with proofs.",
     }
 )
 """Kind of entry -> one sentence for a reader of the log."""

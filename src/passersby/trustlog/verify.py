@@ -7,6 +7,7 @@ no second log; that takes a checkpoint which somebody else kept (`older`).
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,6 +45,9 @@ __all__ = [
 
 _NO_QUORUM = Quorum()
 
+Visit = Callable[[int, bytes], None]
+"""Is shown every entry while a log is verified: its index and its bytes, in order."""
+
 
 @dataclass(frozen=True)
 class Report:
@@ -71,7 +75,12 @@ class Report:
 
 
 def verify_source(
-    source: Source, vkey: str, *, older: bytes | None = None, quorum: Quorum = _NO_QUORUM
+    source: Source,
+    vkey: str,
+    *,
+    older: bytes | None = None,
+    quorum: Quorum = _NO_QUORUM,
+    visit: Visit | None = None,
 ) -> Report:
     """Check the signature, every entry and every tile of a published log.
 
@@ -80,6 +89,7 @@ def verify_source(
         vkey: the log's verifier key, from another source than the log.
         older: a checkpoint that was saved before; the log must be a continuation of it.
         quorum: witnesses that must have signed this log, up to some entry at least.
+        visit: reads the entries that are verified; what it saw counts only once this returns.
 
     Raises:
         IntegrityError: something does not fit; the message names the first file or entry.
@@ -87,7 +97,7 @@ def verify_source(
         UsageError: the verifier key is malformed.
     """
     head, note = newest(source, vkey)
-    report = _verify(Tiles(source, head.size), note, head, vkey, older)
+    report = _verify(Tiles(source, head.size), note, head, vkey, older, visit)
     signed = witnessed(source, head, note, vkey, quorum, report.rekeyed)
     if quorum.needed and signed is None:
         names = ", ".join(key.name for key in quorum.signers(note)) or "none"
@@ -140,7 +150,14 @@ def verify_database(database: Database, folder: Path, vkey: str, *, older: bytes
     return replace(report, unpublished=size - report.size)
 
 
-def _verify(reader: Tiles, note: bytes, checkpoint: Checkpoint, vkey: str, older: bytes | None) -> Report:
+def _verify(
+    reader: Tiles,
+    note: bytes,
+    checkpoint: Checkpoint,
+    vkey: str,
+    older: bytes | None,
+    visit: Visit | None = None,
+) -> Report:
     builder, tiles, changed = TileBuilder(), 0, list[Rekeyed]()
     viewed = view.is_there(reader.source, checkpoint.size)
     pages: list[tuple[Place, bytes]] = []
@@ -148,6 +165,9 @@ def _verify(reader: Tiles, note: bytes, checkpoint: Checkpoint, vkey: str, older
         bodies = reader.bundle(place)
         found = (rekey.read(index, body) for index, body in enumerate(bodies, builder.size))
         changed += [change for change in found if change is not None]
+        if visit is not None:
+            for index, body in enumerate(bodies, builder.size):
+                visit(index, body)
         if viewed:
             pages.append((place, view.digest(place, bodies)))
         full = [tile for body in bodies for tile in builder.add(leaf_hash(body))]
