@@ -24,6 +24,7 @@ from passersby.cli import (
     records,
     releases,
     sensitive,
+    taints,
     witnesses,
 )
 from passersby.cli.app import app
@@ -37,6 +38,7 @@ GROUPS = (
     house,
     keys,
     records,
+    taints,
     proposals,
     data,
     sensitive,

@@ -144,7 +144,7 @@ GATE: dict[str, tuple[str, str]] = {
     ),
     "release-withdrawn": (
         "The stored answer was withdrawn from service.",
-        "A place in its area was declared sensitive since; ask for an area without it.",
+        "A place in its area is sensitive now, or data behind it proved bad: ask for something else.",
     ),
 }
 """Codes of the gate's own checks."""
