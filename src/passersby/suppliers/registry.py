@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from passersby.config import Config
 from passersby.errors import NotReady, Refusal, UnknownName, UsageError
 from passersby.keys.signed import Actor, digest, require, seal, unseal
+from passersby.model.banned import DEMO_ONLY
 from passersby.model.period import DAY, HOUR
 from passersby.model.record import Fields
 from passersby.store import tables
@@ -28,12 +29,6 @@ _ASSESSORS = ("custodian", "legal", "privacy")
 _STOPPERS = ("custodian", "legal", "privacy", "overseer")
 _EASTERNMOST = 14 * HOUR  # where the day of `now` begins first
 _DEFAULTS = Config()
-
-DEMO_ONLY = (
-    "This deployment is marked as a demo and takes synthetic or test data only.",
-    "Make a deployment without the mark for other data: `passersby init DIR`.",
-)
-"""Text of the refusal `demo-deployment`: message and next step."""
 
 
 @dataclass(frozen=True)
