@@ -13,8 +13,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from passersby.config import Config
-from passersby.consent.records import Normalise
-from passersby.consent.registers import ConsentRegisters
+from passersby.consent.fields import Normalise
+from passersby.consent.registers import ConsentRegisters, Terms
 from passersby.errors import Busy, NotReady, Refusal, WrongSchema
 from passersby.ingest.passes import Clock
 from passersby.ingest.screen import Consents, Rules
@@ -144,7 +144,9 @@ class Admission:
         return schema
 
     def _rules(self, number: int, contract: Contract, schema: Schema, clock: Clock) -> Rules:
-        register, required = self._consents.current(number, now=clock.now), contract.needs_consent
+        terms = Terms(contract.notice_version, contract.notice_sha256, contract.purposes)
+        register = self._consents.current(number, now=clock.now, terms=terms)
+        required = contract.needs_consent
         if required and register is None and "consent" not in schema.columns:
             msg = f"Supplier {contract.id} delivers on consent, and no consent register is loaded."
             step = f"Add it: `passersby ingest FILES... --supplier {contract.id} --consent FILE`."
