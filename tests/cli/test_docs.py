@@ -283,3 +283,15 @@ def test_sensitive_places_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         with d.database.read() as session:
             waiting = [p.subject for p in proposals.list_all(session) if p.state == "open"]
     assert waiting == ["osm", "osm-medical"]
+
+
+@pytest.mark.slow
+def test_withdraw_a_delivery_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = worlds.build(tmp_path / "world", devices=40)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PASSERSBY_DEPLOYMENT", str(world.root))
+    for file, person in (("me.pem", "custodian"), ("officer.pem", "paula")):
+        shutil.copy(world.key(person), file)
+    assert Reader(tmp_path).follow(DOCS / "how-to" / "withdraw-a-delivery.md") == 7
+    with world.open() as d, d.lake.snapshot(worlds.now()) as snapshot:
+        assert {source for file in snapshot.files("pings") for source in file.sources} == {1}

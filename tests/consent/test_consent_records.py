@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 import zstandard
 
-from passersby.consent.records import STATES, permits, read
+from passersby.consent.fields import STATES, permits
+from passersby.consent.records import read
 from passersby.errors import BadRecord, InputError, UnreadableFile, WrongSchema
 
 NOW = 1_780_000_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from passersby.consent.registers import NEVER, ConsentRegisters, Register, _latest_events
+from passersby.consent.registers import NEVER, ConsentRegisters, Register, Terms, _latest_events
 from passersby.errors import BadRecord
 from passersby.keys.pseudonym import pseudonyms
 from passersby.store.database import Database
@@ -158,3 +159,90 @@ def test_look_up_finds_exactly_what_is_there(known: set[int], asked: list[int]) 
     wanted = np.array(every, dtype=np.int64)
     assert register.given(wanted).tolist() == [expected.get(v, NEVER) for v in every]
     assert register.objects(wanted).tolist() == [v in known for v in every]
+
+
+def registered(registers: ConsentRegisters, tmp_path: Path, *rows: Mapping[str, object]) -> list[list[str]]:
+    """Load records as NDJSON; return what the hook was told."""
+    told: list[list[str]] = []
+    path = tmp_path / "consent.ndjson"
+    whole = [{"given_at": T, "state": "given", **row} for row in rows]
+    path.write_text("".join(json.dumps(row) + "\n" for row in whole))
+    registers.load(
+        path,
+        supplier="acme",
+        normalise=lambda ids: ids,
+        now=NOW,
+        withdrawn=lambda _, ids: told.append(list(ids)),
+    )
+    return told
+
+
+def test_who_withdraws_is_told_once_in_the_transaction_of_the_import(
+    registers: ConsentRegisters, tmp_path: Path
+) -> None:
+    blank = {"withdrawn_at": None, "gpc": None}
+    first = [{"id": name, **blank} for name in "abcd"]
+    assert registered(registers, tmp_path, *first) == []
+    second: list[Mapping[str, object]] = [
+        {"id": "a", **blank, "state": "withdrawn", "given_at": T + 1},
+        {"id": "b", **blank, "withdrawn_at": T + 1},
+        {"id": "c", **blank, "gpc": True},
+        {"id": "d", **blank, "state": "refused"},
+        {"id": "e", **blank, "state": "withdrawn"},
+        {"id": "e", **blank, "given_at": T + 9},
+    ]
+    assert registered(registers, tmp_path, *second) == [["a", "b", "c"]]
+    third = [*second, {"id": "f", **blank, "gpc": True}]
+    assert registered(registers, tmp_path, *third) == [["f"]]
+
+
+def test_a_hook_that_fails_leaves_the_register_before_in_force(
+    registers: ConsentRegisters, tmp_path: Path
+) -> None:
+    load(registers, tmp_path, f"a,{T},given,,")
+    path = tmp_path / "later.csv"
+    path.write_text(f"id,given_at,state\na,{T},withdrawn\n")
+
+    def failing(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        registers.load(path, supplier="acme", normalise=lambda ids: ids, now=NOW, withdrawn=failing)
+    assert since(registers, "a") == [T]
+
+
+@pytest.mark.parametrize(
+    ("said", "terms", "good"),
+    [
+        ({"notice_version": "v1"}, Terms("v1"), True),
+        ({"notice_version": "v2"}, Terms("v1"), False),
+        ({"notice_version": None}, Terms("v1"), True),
+        ({"notice_hash": "aa"}, Terms("v1", "bb"), False),
+        ({"purpose": "dpv:ScientificResearch"}, Terms(purposes=("dpv:ScientificResearch",)), True),
+        ({"purpose": "ScientificResearch Marketing"}, Terms(purposes=("dpv:ScientificResearch",)), True),
+        ({"purpose": "dpv:ResearchAndDevelopment"}, Terms(purposes=("dpv:ScientificResearch",)), True),
+        ({"purpose": "dpv:Marketing"}, Terms(purposes=("dpv:ScientificResearch",)), False),
+        (
+            {"purpose": "dpv:ScientificResearch"},
+            Terms(purposes=("dpv:ScientificResearch", "dpv:ImproveTransportMobility")),
+            False,
+        ),
+        ({"lawful_basis": "dpv:LegitimateInterest"}, Terms(), False),
+    ],
+)
+def test_a_consent_counts_for_the_notice_and_purposes_it_was_given_to(
+    registers: ConsentRegisters, tmp_path: Path, said: dict[str, object], terms: Terms, good: bool
+) -> None:
+    registered(registers, tmp_path, {"id": "a", **said})
+    register = registers.current(1, now=NOW, terms=terms)
+    assert register is not None
+    asked = pseudonyms(["a"], registers.key())
+    assert bool(register.given(asked)[0] == T) is good
+    assert not register.objects(asked).any()
+
+
+def test_what_the_notice_was_is_kept(registers: ConsentRegisters, tmp_path: Path) -> None:
+    said = {"notice_version": "v2", "notice_hash": "ab", "language": "de"}
+    registered(registers, tmp_path, {"id": "a", **said})
+    (stored,) = [pl.read_parquet(path) for path in (tmp_path / "consent").glob("*.parquet")]
+    assert {name: stored[name][0] for name in said} == said

@@ -26,7 +26,9 @@ from passersby.model.schema import ROWS
 from passersby.model.zones import Zones
 from passersby.privacy import answers
 from passersby.privacy.label import WEIGHTS_WARNING, validate
+from passersby.store.lineage_tables import ReleaseLineage
 from passersby.store.tables import StoredRelease
+from passersby.suppliers import lineage
 
 WINDOW = "2026-W19..2026-W20"
 LICENCE = "wide"
@@ -212,3 +214,12 @@ def test_a_refusal_is_the_same_without_data(given: Weighted, empty: worlds.Asker
     wish = given.wish(cap=0)
     both = [who.refused(weighting=wish) for who in (given.asker, empty)]
     assert str(both[0]) == str(both[1])
+
+
+def test_weighted_answers_descend_from_what_their_weights_come_from(given: Weighted) -> None:
+    with given.asker.d.database.write() as session:
+        session.execute(update(ReleaseLineage).values(deliveries="[77]"))
+    name = given.ask().release.id
+    with given.asker.d.database.read() as session:
+        assert 77 in lineage.of(session, name)
+        assert len(lineage.of(session, name)) > 1

@@ -195,6 +195,22 @@ def test_a_bidstream_schema_is_refused_and_logged(deployed: Any, tmp_path: Path)
     assert '"code":"bidstream"' in deployed.log()[-1]
 
 
+@pytest.mark.parametrize(
+    ("extra", "code"), [("cell_tower_id", "cell-towers"), ("type,country,utcoffset,lat,lon", "bidstream")]
+)
+def test_a_file_that_shows_such_a_source_is_refused_and_logged(
+    deployed: Any, tmp_path: Path, extra: str, code: str
+) -> None:
+    deployed.supplier()
+    text = HEADER.replace("\n", f",{extra}\n") + rows(3).replace("\n", f",{extra}\n")
+    with pytest.raises(Refusal) as caught:
+        deployed.take(write(tmp_path / "a.csv", text))
+    assert caught.value.code == code
+    assert f'"code":"{code}"' in deployed.log()[-1]
+    assert '"kind":"delivery.refused"' in deployed.log()[-1]
+    assert deployed.pings().is_empty()
+
+
 def test_no_file_at_all(deployed: Any) -> None:
     deployed.supplier()
     with pytest.raises(UsageError):

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 import zstandard
 
-from passersby.errors import WrongSchema
+from passersby.errors import Refusal, WrongSchema
 from passersby.sources.read import Limits, columns, read
 from passersby.sources.schema import builtin_names, load
 from passersby.sources.sniff import sniff
@@ -223,5 +223,34 @@ def test_what_is_refused_says_why(name: str, data: bytes, word: str, put: Callab
 
 def test_bidstream_columns_are_refused_under_any_schema(put: Callable[..., Path]) -> None:
     path = put(OPENRTB.replace(b"lat,", b"id,time,lat,").replace(b"52.52", b"a,1779000000,52.52"))
-    with pytest.raises(WrongSchema, match="bidstream"):
+    with pytest.raises(Refusal, match="bidstream"):
         columns(path, load("simple"))
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        "cell_tower_id",
+        "CellTower",
+        "tower_id",
+        "cgi",
+        "ECGI",
+        "eNodeB_id",
+        "base_station",
+        "lac,cid",
+        "tac,eci",
+    ],
+)
+def test_columns_of_cell_towers_are_refused_under_any_schema(put: Callable[..., Path], extra: str) -> None:
+    values = ",".join("1" for _ in extra.split(","))
+    path = put(f"id,time,latitude,longitude,{extra}\na,1779000000,52.5,13.4,{values}\n".encode())
+    with pytest.raises(Refusal) as refused:
+        columns(path, load("simple"))
+    assert refused.value.code == "cell-towers"
+    assert "towers" in sniff(path).refused
+
+
+@pytest.mark.parametrize("extra", ["cell_id", "cid", "lac", "h3_cell", "towering", "cgi_version"])
+def test_columns_that_may_be_something_else_are_only_dropped(put: Callable[..., Path], extra: str) -> None:
+    path = put(f"id,time,latitude,longitude,{extra}\na,1779000000,52.5,13.4,1\n".encode())
+    assert extra in columns(path, load("simple")).undeclared

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from passersby.config import Config
-from passersby.errors import BadRecord
+from passersby.errors import BadRecord, Refusal
 from passersby.model.period import parse_day
 from passersby.model.purposes import BROADER, is_prohibited
 from passersby.suppliers import templates
@@ -117,8 +117,10 @@ def test_an_unknown_field_is_named() -> None:
 @pytest.mark.parametrize("field", ["collection_method", "original_source", "upstream"])
 def test_bidstream_and_cell_towers_are_refused_wherever_they_stand(word: str, field: str) -> None:
     values = FILLED | {field: [word] if field == "upstream" else word, "basis": "synthetic-or-test-data"}
-    with pytest.raises(BadRecord, match="never taken"):
+    with pytest.raises(Refusal, match="never taken") as refused:
         parse(toml(values))
+    towers = "cell" in word.lower() or word in {"base stations", "call detail records"}
+    assert refused.value.code == ("cell-towers" if towers else "bidstream")
 
 
 def test_a_name_that_holds_the_letters_of_an_auction_is_taken() -> None:
@@ -126,7 +128,7 @@ def test_a_name_that_holds_the_letters_of_an_auction_is_taken() -> None:
 
 
 def test_bidstream_is_refused_before_anything_else_is_said() -> None:
-    with pytest.raises(BadRecord, match="never taken"):
+    with pytest.raises(Refusal, match="never taken"):
         parse(toml({"original_source": "x", "collection_method": "bidstream", "unknown": 1}))
 
 

@@ -25,6 +25,7 @@ from passersby.cli import (
     releases,
     reports,
     sensitive,
+    taints,
     witnesses,
 )
 from passersby.cli.app import app
@@ -38,6 +39,7 @@ GROUPS = (
     house,
     keys,
     records,
+    taints,
     proposals,
     data,
     sensitive,

@@ -104,13 +104,10 @@ def list_people(folder: Folder = Path(), as_json: AsJson = False) -> None:
 @supplier.command("add")
 def add_supplier(file: File, key: Key = None, folder: Folder = Path(), as_json: AsJson = False) -> None:
     """Record a supplier with its contract."""
-    from passersby.suppliers import contract as contracts
-    from passersby.suppliers import registry
+    from passersby.deployment import contracts
 
     with opened(folder) as d:
-        contract = contracts.parse(read_text(file), config=d.config)
-        with d.writing() as session:
-            number = registry.add(session, contract, actor=d.actor(key), now=now(), config=d.config)
+        number, contract = contracts.add(d, read_text(file), actor=d.actor(key), now=now())
 
     def human() -> None:
         out.print(f"{contract.id} is recorded as supplier {number}; legal basis: {contract.basis}.")

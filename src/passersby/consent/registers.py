@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +22,12 @@ import pyarrow.parquet as pq
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from passersby.consent.records import Normalise, read
+from passersby.consent.fields import CHECKED, Normalise
+from passersby.consent.records import read
 from passersby.errors import BadRecord, UnreadableFile
 from passersby.keys.pseudonym import pseudonyms
 from passersby.keys.ring import KeyRing
+from passersby.model.purposes import lineage
 from passersby.store import durable
 from passersby.store.database import Database
 from passersby.store.tables import Consent, Supplier
@@ -35,8 +39,30 @@ PURPOSE = "consent"
 NEVER = 2**62
 """`given_at` of an id without a consent in force: later than any ping."""
 
+Withdrawn = Callable[[Session, Sequence[str]], None]
+"""Is told the normalised ids of those who withdrew, in the transaction that puts a register into force."""
+
 _FOLDER = "consent"
 _ROWS_AT_ONCE = 500_000
+
+
+def nobody(_session: Session, _ids: Sequence[str]) -> None:
+    """Do nothing about those who withdrew: the next delivery leaves them out."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a consent must have been given to, from a contract; "" and no purpose ask for nothing.
+
+    A record that says nothing about notice or purposes was given to those of the contract.
+    """
+
+    notice_version: str = ""
+    notice_sha256: str = ""
+    purposes: tuple[str, ...] = ()
+
+
+ANY = Terms()
 
 
 @dataclass(frozen=True)
@@ -88,7 +114,9 @@ class ConsentRegisters:
         self._database = database
         self._ring = ring
 
-    def load(self, path: Path, *, supplier: str, normalise: Normalise, now: int) -> Loaded:
+    def load(
+        self, path: Path, *, supplier: str, normalise: Normalise, now: int, withdrawn: Withdrawn = nobody
+    ) -> Loaded:
         """Put the register in `path` into force for a supplier; it replaces the one before.
 
         Args:
@@ -96,13 +124,20 @@ class ConsentRegisters:
             supplier: id of a supplier that is recorded.
             normalise: brings ids to the form that the supplier's pings carry.
             now: epoch s.
+            withdrawn: told who withdrew or opted out since the version before, if anybody did.
 
         Raises:
             InputError: the file is not a valid register; nothing of it is in force.
+            Refusal: it says that it is of a source that is never taken.
         """
         digest = _sha256(path)
         key = self.key()
-        frames = [_hashed(frame, key) for frame in read(path, normalise, now=now)]
+        frames: list[pl.DataFrame] = []
+        leaving: list[pl.DataFrame] = []
+        for frame in read(path, normalise, now=now):
+            hashed = frame.with_columns(pl.Series("id_hash", pseudonyms(frame["id"].to_arrow(), key)))
+            leaving.append(hashed.filter("withdraws").select("id", "id_hash"))
+            frames.append(hashed.drop("id"))
         if sum(len(frame) for frame in frames) == 0:
             msg = "The consent file holds no record."
             raise BadRecord(msg, "Give the supplier's complete register.")
@@ -120,6 +155,9 @@ class ConsentRegisters:
             version = before.version + 1 if before else 1
             name = f"{_FOLDER}/{number}-{version}.parquet"
             durable.write(self._root / name, _parquet(register))
+            left = _left(register, pl.concat(leaving), self._objecting(before))
+            if left:
+                withdrawn(session, left)
             row = {"supplier": number, "version": version, "sha256": digest}
             session.add(Consent(**row, path=name, rows=len(register), created=now))
             private: dict[str, JSON] = {"sha256": digest, "rows": len(register)}
@@ -136,25 +174,69 @@ class ConsentRegisters:
         row = _current(session, number)
         return row.version if row else 0
 
-    def current(self, number: int, *, now: int) -> Register | None:
+    def current(self, number: int, *, now: int, terms: Terms = ANY) -> Register | None:
         """Return what the register of supplier `number` says at `now`; None without a register.
 
-        A consent is in force when its latest record permits processing, names no withdrawal, and has
-        not expired.
+        A consent is in force when its latest record permits processing, names no withdrawal, has not
+        expired, and was given to the terms: it names no other notice, and no purposes that leave out one
+        of theirs.
         """
         with self._database.read() as session:
             row = _current(session, number)
         if row is None:
             return None
-        frame = pl.read_parquet(self._root / row.path)
-        objects = ~pl.col("permits") | pl.col("withdrawn_at").is_not_null()
+        frame = self._stored(row)
+        objects = _objects()
         expired = (pl.col("expires_at") <= now).fill_null(value=False)
-        standing = frame.filter(~objects & ~expired)
+        standing = frame.filter(~objects & ~expired & pl.col("consent") & _meets(frame, terms))
         return Register(
             standing["id_hash"].to_numpy(),
             standing["given_at"].to_numpy(),
             frame.filter(objects)["id_hash"].to_numpy(),
         )
+
+    def _stored(self, row: Consent) -> pl.DataFrame:
+        """Return a version as it was stored; older ones lack columns, which then say nothing."""
+        frame = pl.read_parquet(self._root / row.path)
+        missing = [pl.lit(None, kind).alias(name) for name, kind in CHECKED.items() if name not in frame]
+        return frame.with_columns(missing).with_columns(pl.col("consent").fill_null(value=True))
+
+    def _objecting(self, row: Consent | None) -> pl.Series:
+        """Return the hashes of those who objected in a version already."""
+        if row is None:
+            return pl.Series(dtype=pl.Int64)
+        return self._stored(row).filter(_objects())["id_hash"]
+
+
+def _objects() -> pl.Expr:
+    return ~pl.col("permits") | pl.col("withdrawn_at").is_not_null()
+
+
+def _left(register: pl.DataFrame, leaving: pl.DataFrame, before: pl.Series) -> list[str]:
+    """Return the ids of those whose latest record withdraws and who had not objected before, sorted."""
+    now_out = register.filter("withdraws")["id_hash"]
+    fresh = pl.col("id_hash").is_in(now_out.implode()) & ~pl.col("id_hash").is_in(before.implode())
+    return sorted(leaving.filter(fresh)["id"].unique().to_list())
+
+
+def _meets(frame: pl.DataFrame, terms: Terms) -> pl.Expr:
+    """Return which records were given to the terms (controls A2, A3)."""
+    meets = pl.lit(value=True)
+    for name, wanted in (("notice_version", terms.notice_version), ("notice_hash", terms.notice_sha256)):
+        if wanted:
+            meets &= (pl.col(name) == wanted).fill_null(value=True)
+    if terms.purposes:
+        said = {text: _covers(text, terms.purposes) for text in frame["purpose"].unique().drop_nulls()}
+        covered = pl.col("purpose").replace_strict(said, default=True, return_dtype=pl.Boolean)
+        meets &= covered.fill_null(value=True)
+    return meets
+
+
+def _covers(text: str, wanted: Sequence[str]) -> bool:
+    """Tell whether the purposes of a record hold all of `wanted`, or a broader one of each."""
+    given = {f"dpv:{word}" if ":" not in word else word for word in re.split(r"[\s,;|]+", text.strip())}
+    given = {word.replace("https://w3id.org/dpv#", "dpv:") for word in given}
+    return all(not lineage(purpose).isdisjoint(given) for purpose in wanted)
 
 
 def _looked_up(
@@ -170,11 +252,6 @@ def _looked_up(
 def _current(session: Session, number: int) -> Consent | None:
     newest = select(func.max(Consent.version)).where(Consent.supplier == number).scalar_subquery()
     return session.scalar(select(Consent).where(Consent.supplier == number, Consent.version == newest))
-
-
-def _hashed(frame: pl.DataFrame, key: bytes) -> pl.DataFrame:
-    hashes = pseudonyms(frame["id"].to_arrow(), key)
-    return frame.drop("id").with_columns(pl.Series("id_hash", hashes))
 
 
 def _latest_events(frame: pl.DataFrame) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.orm import Session
 
-from passersby.deployment import lists
+from passersby.deployment import lists, taints
 from passersby.deployment.opened import Deployment
 from passersby.disclosure import authorities
 from passersby.errors import Refusal
@@ -28,6 +28,7 @@ EFFECTS: dict[str, Effect] = {
     "sensitive.change": lists.put_in_force,
     proposals.ADD_AUTHORITY: _add_authority,
     proposals.ADD_TEST_AUTHORITY: _add_authority,
+    proposals.TAINT: taints.take_effect,
 }
 """Kind of act -> its effect; the same kinds as `people.proposals.RULES`."""
 

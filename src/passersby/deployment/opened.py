@@ -37,7 +37,7 @@ from passersby.gate.gate import Answer, Gate
 from passersby.gate.parts import Parts
 from passersby.gate.planning import Planned
 from passersby.gate.request import Request
-from passersby.ingest import purging
+from passersby.ingest import purging, tainting
 from passersby.ingest.pipeline import Ingest
 from passersby.ingest.report import Report
 from passersby.keys.keepers import keepers
@@ -263,9 +263,10 @@ class Deployment:
         )
 
     def finish_purges(self, now: int) -> list[str]:
-        """Take out of the lake what lists in force forbid, where that is still to be done."""
+        """Take out of the lake what lists in force forbid, and what came of bad deliveries."""
         threads = self.config.threads or os.cpu_count() or 1
-        return purging.finish(self.lake, self.sensitive.cover, now=now, threads=threads)
+        done = tainting.finish(self.lake, now=now, threads=threads)
+        return done + purging.finish(self.lake, self.sensitive.cover, now=now, threads=threads)
 
     def ingest(
         self,

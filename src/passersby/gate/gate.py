@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +33,7 @@ from passersby.measures.catalogue import CATALOGUE
 from passersby.model.release import Release
 from passersby.policy.refusals import refusal
 from passersby.privacy.accounting import micro_rho_for
+from passersby.suppliers import lineage
 from passersby.trustlog.entries import append
 
 _LEASE_S = 15 * 60
@@ -184,14 +185,15 @@ class Gate:
         parts = self._parts
         step("3 of 7: running the bounded query")
         parts.lake.expire(now)  # what has reached its deletion date is read no more
-        counts = running.run(parts.engine, parts.lake, planned, now=now, renew=renew)
+        read: set[int] = set()
+        counts = running.run(parts.engine, parts.lake, planned, now=now, renew=renew, seen=read.update)
         step("4 of 7: adding noise")
         renew()
         measured = running.measure(planned, counts, parts.sampler, parts.config.minimum_devices)
         step("5 of 7: estimating")
         draft = record.draft(parts, planned, measured, now=now)
         step("6 of 7: storing the answer")
-        return self._settle(draft, reservation, renew)
+        return self._settle(draft, read, reservation, renew)
 
     @contextmanager
     def _given_up_on_failure(self, reservations: Sequence[str]) -> Iterator[None]:
@@ -268,8 +270,10 @@ class Gate:
             raise
         return reservations
 
-    def _settle(self, draft: record.Draft, reservation: str, renew: Callable[[], int]) -> Release:
-        """Step 6: T2 of the ledger, with the log entry in the same transaction.
+    def _settle(
+        self, draft: record.Draft, read: Collection[int], reservation: str, renew: Callable[[], int]
+    ) -> Release:
+        """Step 6: T2 of the ledger, with log entry and lineage in the same transaction.
 
         The entry bears the time of the question: how long the answer took is nobody's business.
         """
@@ -278,6 +282,7 @@ class Gate:
             index = append(session, "release.made", draft.public(), draft.private(), now=draft.created)
             release = draft.release(index)
             parts.ledger.settle(session, reservation_id=reservation, release=release, now=now)
+            lineage.record(session, release.id, draft.lineage(session, read))
         return release
 
     def _log_refusal(self, request: Request, actor: Actor, code: str, now: int) -> None:

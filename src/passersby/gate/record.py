@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import rfc8785
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from passersby.gate.parts import Parts
 from passersby.gate.planning import Planned
@@ -21,7 +23,7 @@ from passersby.privacy.accounting import epsilon_for, micro_rho_for
 from passersby.privacy.hierarchy.release import Measured
 from passersby.privacy.label import Facts, build
 from passersby.store.tables import Budget
-from passersby.suppliers import registry
+from passersby.suppliers import lineage, registry
 
 _NAME_DIGITS = 12
 
@@ -68,6 +70,11 @@ class Draft:
             "licence_seed": planned.licence.seed_id,
             "canonical_question": planned.question.canonical(),
         }
+
+    def lineage(self, session: Session, read: Collection[int]) -> frozenset[int]:
+        """Return the deliveries it was made from: those read, and those that its weights come from."""
+        weights = self.planned.question.weights
+        return frozenset(read) | (lineage.of(session, weights.residents) if weights else frozenset())
 
     def release(self, log_index: int) -> Release:
         """Return the release, once its log entry has its index."""

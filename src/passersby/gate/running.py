@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,15 +76,22 @@ def _given(planned: Planned) -> dict[str, pa.Table]:
 
 
 def run(
-    engine: Engine, lake: Lake, planned: Planned, *, now: int, renew: Callable[[], int]
+    engine: Engine,
+    lake: Lake,
+    planned: Planned,
+    *,
+    now: int,
+    renew: Callable[[], int],
+    seen: Callable[[Iterable[int]], None] = lambda _: None,
 ) -> dict[int, pa.Table]:
     """Run the bounded query of each level over a snapshot of the lake.
 
     `renew` keeps the question's lease and returns the present instant, to which the snapshot's is kept.
+    `seen` is told the deliveries that each file comes from.
     """
     given = _given(planned)
     with lake.snapshot(now) as snapshot:
-        groups = _groups(snapshot, planned, lake.buckets)
+        groups = _groups(snapshot, planned, lake.buckets, seen)
         found = {}
         for level, text in sql(planned).items():
             parts = []
@@ -136,7 +143,9 @@ def _beside(rows: pa.Table, question: Question, weights: Weights) -> pa.Table:
     return rows
 
 
-def _groups(snapshot: Snapshot, planned: Planned, buckets: int) -> list[Tables]:
+def _groups(
+    snapshot: Snapshot, planned: Planned, buckets: int, seen: Callable[[Iterable[int]], None]
+) -> list[Tables]:
     """Return the files of groups of whole buckets, each of a bounded number of rows; at least one group."""
     measure = planned.measure
     days = measure.days(planned.scope)
@@ -151,6 +160,8 @@ def _groups(snapshot: Snapshot, planned: Planned, buckets: int) -> list[Tables]:
             rows = 0
         for name, own in files.items():
             groups[-1][name] += [file.path for file in own]
+            for file in own:
+                seen(file.sources)
         rows += more
     return list(groups)
 

@@ -13,12 +13,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from passersby.config import Config
-from passersby.consent.records import Normalise
-from passersby.consent.registers import ConsentRegisters
+from passersby.consent.fields import Normalise
+from passersby.consent.registers import ConsentRegisters, Terms
 from passersby.errors import Busy, NotReady, Refusal, WrongSchema
 from passersby.ingest.passes import Clock
 from passersby.ingest.screen import Consents, Rules
 from passersby.keys.ring import KeyRing
+from passersby.model import banned
 from passersby.sensitive.cover import Cover
 from passersby.sensitive.lists import SensitiveLists
 from passersby.sources import ids
@@ -83,7 +84,7 @@ class Admission:
             Refusal: its files are of a kind that is never taken.
             InputError: the consent register is not valid.
         """
-        with self._refusals_logged(supplier, clock):
+        with self.refusals_logged(supplier, clock):
             with self._database.read() as session:
                 number, contract = registry.require_ready(session, supplier, now=clock.now)
             schema = self._schema(contract)
@@ -123,7 +124,8 @@ class Admission:
         return {**lists, "consent": self._consents.version(session, number)}
 
     @contextmanager
-    def _refusals_logged(self, supplier: str, clock: Clock) -> Iterator[None]:
+    def refusals_logged(self, supplier: str, clock: Clock) -> Iterator[None]:
+        """Log a refusal of a delivery that the block raises."""
         try:
             yield
         except (NotReady, Refusal) as error:
@@ -138,15 +140,13 @@ class Admission:
         try:
             schema.require_accepted()
         except WrongSchema:
-            raise Refusal(
-                "bidstream",
-                "The contract's schema describes data that is never taken, such as bidstream data.",
-                "Ask the supplier for pings from its own or its partners' apps.",
-            ) from None
+            raise banned.refusal(banned.BIDSTREAM) from None
         return schema
 
     def _rules(self, number: int, contract: Contract, schema: Schema, clock: Clock) -> Rules:
-        register, required = self._consents.current(number, now=clock.now), contract.needs_consent
+        terms = Terms(contract.notice_version, contract.notice_sha256, contract.purposes)
+        register = self._consents.current(number, now=clock.now, terms=terms)
+        required = contract.needs_consent
         if required and register is None and "consent" not in schema.columns:
             msg = f"Supplier {contract.id} delivers on consent, and no consent register is loaded."
             step = f"Add it: `passersby ingest FILES... --supplier {contract.id} --consent FILE`."

@@ -152,7 +152,8 @@ class Ingest:
             if not fresh:
                 return report
             try:
-                return self._stored(report, admitted, clock, progress)
+                with self._admission.refusals_logged(supplier, clock):
+                    return self._stored(report, admitted, clock, progress)
             except _OvertakenError:
                 continue
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from passersby.consent.records import permits
+from passersby.consent.fields import permits
 from passersby.consent.registers import NEVER, Register
 from passersby.keys.pseudonym import pseudonyms
 from passersby.model.cells import FINEST, cells_at

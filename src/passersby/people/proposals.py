@@ -40,6 +40,7 @@ class Rule:
 
 
 ADD_AUTHORITY, ADD_TEST_AUTHORITY = "authority.add", "authority.add-test"
+TAINT = "supplier.taint"
 
 _REGISTRARS, _SECONDS = ("custodian", "legal"), ("custodian", "legal", "privacy")
 
@@ -51,6 +52,11 @@ RULES: dict[str, Rule] = {
     ),
     ADD_AUTHORITY: Rule("Add a court or a timestamp authority", _REGISTRARS, _SECONDS, delay=7 * DAY),
     ADD_TEST_AUTHORITY: Rule("Add a test court or its clock", _REGISTRARS, _SECONDS),
+    TAINT: Rule(
+        "Delete what came of a bad delivery",
+        proposers=("custodian", "legal", "privacy", "overseer"),
+        approvers=_SECONDS,
+    ),
 }
 """Kind of act -> its rule. A kind's effect is in `deployment.acts`."""
 

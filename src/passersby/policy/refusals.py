@@ -9,6 +9,8 @@ import sys
 
 from passersby.errors import BudgetSpent, PeriodOpen, Refusal
 from passersby.keys.signed import ROLE_MISSING, SAME_PERSON
+from passersby.model import banned
+from passersby.model.banned import DEMO_ONLY
 from passersby.policy.order_refusals import ORDERS
 from passersby.trustlog.cosigning import NO_WITNESS, WITNESSES_AWAY
 
@@ -144,10 +146,13 @@ GATE: dict[str, tuple[str, str]] = {
     ),
     "release-withdrawn": (
         "The stored answer was withdrawn from service.",
-        "A place in its area was declared sensitive since; ask for an area without it.",
+        "A place in its area is sensitive now, or data behind it proved bad: ask for something else.",
     ),
 }
 """Codes of the gate's own checks."""
+
+SUPPLIERS: dict[str, tuple[str, str]] = {**banned.TEXTS, "demo-deployment": DEMO_ONLY}
+"""Codes of contracts and deliveries."""
 
 ACCOUNTS: dict[str, tuple[str, str]] = {"role-missing": ROLE_MISSING, "same-person": SAME_PERSON}
 """Codes of commands that a person signs."""
@@ -155,7 +160,7 @@ ACCOUNTS: dict[str, tuple[str, str]] = {"role-missing": ROLE_MISSING, "same-pers
 LOG: dict[str, tuple[str, str]] = {"no-witness": NO_WITNESS, "witnesses-away": WITNESSES_AWAY}
 """Codes of what must not happen without outside witnesses of the log."""
 
-REFUSALS: dict[str, tuple[str, str]] = DECISION | GATE | ACCOUNTS | LOG | ORDERS
+REFUSALS: dict[str, tuple[str, str]] = DECISION | GATE | SUPPLIERS | ACCOUNTS | LOG | ORDERS
 """Every code with its message and its next step."""
 
 
@@ -191,6 +196,7 @@ def markdown() -> str:
             DECISION,
         ),
         ("The gate", "What the gate checks beside policy.", GATE),
+        ("Suppliers", "Contracts and deliveries; counted by code in the log.", SUPPLIERS),
         ("Accounts", "Commands that a person signs with a key.", ACCOUNTS),
         ("The log", "What must not happen without outside witnesses of the log.", LOG),
         ("Court orders", "What is checked before anything is looked up; counted by code in the log.", ORDERS),

@@ -162,7 +162,7 @@ def _release(row: StoredRelease) -> Release:
         raise Refusal(
             "release-withdrawn",
             "The stored answer was withdrawn from service.",
-            "A place in its area was declared sensitive since; ask for an area without it.",
+            "A place in its area is sensitive now, or data behind it proved bad: ask for something else.",
         )
     return Release(
         id=row.id,

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from passersby.errors import UnreadableFile, WrongSchema
+from passersby.model import banned
 from passersby.sources import forbidden
 from passersby.sources.opening import Opened, opened
 from passersby.sources.schema import Schema
@@ -21,8 +22,6 @@ from passersby.sources.schema import Schema
 DELIMITERS = (",", "\t", ";", "|")
 _LOOKED_AT = 1000
 """Lines of a text that are looked at before it is read."""
-_OPENRTB_GEO = ({"lat", "type", "country", "utcoffset"}, {"lon", "long"})
-"""OpenRTB 2.5, section 3.2.19: flat columns of these names are a copied geo object."""
 
 
 @dataclass(frozen=True)
@@ -123,25 +122,10 @@ def best_delimiter(line: str) -> str:
     return max(DELIMITERS, key=lambda delimiter: len(split(line, delimiter)))
 
 
-def is_bidstream(names: Iterable[str]) -> bool:
-    """Tell whether columns are a copied geo object of OpenRTB, or whole bid requests.
-
-    A bid request has `imp`, the places for which advertisers bid (OpenRTB 2.5, section 3.2.1), beside
-    the device or the user whose position it gives away.
-    """
-    found = {name.lower() for name in names}
-    if found >= _OPENRTB_GEO[0] and found & _OPENRTB_GEO[1]:
-        return True
-    requests = [name.removesuffix("imp") for name in found if f".{name}".endswith(".imp")]
-    owners = tuple(f"{prefix}{owner}.geo." for prefix in requests for owner in ("device", "user"))
-    return any(name.startswith(owners) for name in found)
-
-
 def _sorted_out(names: Sequence[str], schema: Schema, path: Path) -> Columns:
     """Return what becomes of the columns `names`, or raise where a declared one is missing."""
-    if is_bidstream(names):
-        msg = f"{path.name} has the columns of an OpenRTB request: bidstream data is never taken."
-        raise WrongSchema(msg, "Ask the supplier for pings from its own or its partners' apps.")
+    if code := banned.shown_by(names):
+        raise banned.refusal(code)
     missing = [
         f"`{column}` ({role})"
         for role, column in schema.columns.items()

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from passersby.errors import WrongSchema
+from passersby.model import banned
 from passersby.sources import forbidden, guess
 from passersby.sources.guess import Guess, Look
-from passersby.sources.layout import is_bidstream, layout
+from passersby.sources.layout import layout
 from passersby.sources.sample import Sample, sample
 from passersby.sources.schema import Schema, builtin_names, load
 
@@ -158,11 +159,15 @@ def mask(text: str, role: str, *, scaled: bool = False) -> str:
 def _builtin(path: Path, proposal: Proposal) -> tuple[str, str]:
     """Return the built-in schema that fits exactly, and the reason where it is refused."""
     names = {column.name for column in proposal.columns} - set(proposal.forbidden)
+    if banned.shown_by(column.name for column in proposal.columns) == banned.TOWERS:
+        return "", banned.TEXTS[banned.TOWERS][0]
     for name in builtin_names():
         schema = load(name)
         if schema.collection == "bidstream":
             every = [column.name for column in proposal.columns]
-            if is_bidstream(every) or {"lat", "utcoffset", "type"} <= {n.lower() for n in names}:
+            if banned.shown_by(every) == banned.BIDSTREAM or {"lat", "utcoffset", "type"} <= {
+                n.lower() for n in names
+            }:
                 return name, schema.refused
         elif schema.refused:
             if _same_shape(schema, proposal, names) and proposal.missing[-2:] == ("latitude", "longitude"):

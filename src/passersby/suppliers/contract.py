@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from passersby.config import Config
-from passersby.errors import BadRecord, UsageError
+from passersby.errors import UsageError
+from passersby.model import banned
 from passersby.model.period import day_name, parse_offset
 from passersby.model.purposes import BROADER, is_prohibited
 from passersby.model.record import NAME, SHA256, Fields
@@ -29,14 +30,6 @@ BASES = (
 
 METHODS = ("sdk", "os-aggregate", "survey", "panel", "vehicle", "published-dataset", "synthetic")
 """How positions were collected."""
-
-_BANNED = re.compile(
-    r"bidstream|bidrequest|openrtb|realtimebidding|adexchange|celltower|cellsite|cellid|basestation|calldetail"
-)
-"""Collection that is refused whatever else is said (control A5), letters and digits only."""
-
-_AUCTION = re.compile(r"\brtb\b")
-"""The same as a word of its own: other words hold these letters."""
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _COUNTRY = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
@@ -119,6 +112,7 @@ def parse(text: str, *, config: Config = _DEFAULTS) -> Contract:
 
     Raises:
         BadRecord: a field is missing, not filled in, unknown or not valid; the message names it.
+        Refusal: it is about positions that are never taken (bidstream, cell-towers).
     """
     return _read(Fields.from_toml(text, "Supplier contract"), config.raw_days, config.derived_days)
 
@@ -127,7 +121,7 @@ def from_record(record: Mapping[str, Any], *, config: Config | None = None) -> C
     """Return the contract of a stored JSON object; without `config`, retention is not compared again.
 
     Raises:
-        BadRecord: see `parse`.
+        BadRecord, Refusal: see `parse`.
     """
     limits = (config.raw_days, config.derived_days) if config else (_LONGEST_DAYS, _LONGEST_DAYS)
     return _read(Fields(record, "Supplier contract"), *limits)
@@ -166,10 +160,8 @@ def _read(fields: Fields, raw_limit: int, derived_limit: int) -> Contract:
 def _method(fields: Fields, sources: tuple[str, ...]) -> str:
     """Refuse bidstream and cell-tower data first, wherever the contract says it."""
     for word in (fields.peek("collection_method"), *sources):
-        text = word.lower() if isinstance(word, str) else ""
-        if _BANNED.search(re.sub(r"[^a-z0-9]", "", text)) or _AUCTION.search(text):
-            msg = "Supplier contract: positions from the bidstream or from cell towers are never taken."
-            raise BadRecord(msg, "There is no setting for it: the people in such data were never asked.")
+        if code := banned.named_in(word if isinstance(word, str) else ""):
+            raise banned.refusal(code)
     return fields.text("collection_method", choices=METHODS)
 
 

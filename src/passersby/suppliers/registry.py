@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from passersby.config import Config
 from passersby.errors import NotReady, Refusal, UnknownName, UsageError
 from passersby.keys.signed import Actor, digest, require, seal, unseal
+from passersby.model.banned import DEMO_ONLY
 from passersby.model.period import DAY, HOUR
 from passersby.model.record import Fields
 from passersby.store import tables
@@ -28,12 +29,6 @@ _ASSESSORS = ("custodian", "legal", "privacy")
 _STOPPERS = ("custodian", "legal", "privacy", "overseer")
 _EASTERNMOST = 14 * HOUR  # where the day of `now` begins first
 _DEFAULTS = Config()
-
-DEMO_ONLY = (
-    "This deployment is marked as a demo and takes synthetic or test data only.",
-    "Make a deployment without the mark for other data: `passersby init DIR`.",
-)
-"""Text of the refusal `demo-deployment`: message and next step."""
 
 
 @dataclass(frozen=True)
@@ -147,10 +142,8 @@ def assess(session: Session, supplier_id: str, record: Assessment, *, actor: Act
     row = _known(session, supplier_id)
     if checked.good:
         row.suspended = None
-    elif row.suspended is None:
-        row.suspended = now
-        reason = {"supplier": supplier_id, "reason": f"assessment-{checked.result}"}
-        append(session, _SUSPENDED, reason, now=now)
+    else:
+        _stop(session, row, f"assessment-{checked.result}", now)
     session.flush()
 
 
@@ -176,6 +169,19 @@ def suspend(session: Session, supplier_id: str, *, reason: str, actor: Actor, no
     private = {"why": reason.strip(), "suspended_by": actor.id}
     signature = actor.sign(digest({**public, **private, "at": now}), _SUSPENDED)
     append(session, _SUSPENDED, public, {**private, "signature": signature}, now=now)
+
+
+def stop(session: Session, supplier_id: str, reason: str, *, now: int) -> None:
+    """Suspend a supplier because of what two people decided or a check showed; one that is stays so.
+
+    Args:
+        session: an open session of `Database.write()`.
+        supplier_id: a supplier that is recorded.
+        reason: one word, public for ever.
+        now: epoch s.
+    """
+    _stop(session, _known(session, supplier_id), reason, now)
+    session.flush()
 
 
 def list_all(session: Session) -> list[Supplier]:
@@ -220,6 +226,12 @@ def _check_fits(record: Assessment, contract: Contract, now: int) -> None:
         raise fields.error("next_due", "has passed already")
     if contract.needs_consent and record.good and not record.consent_sample:
         raise fields.error("consent_sample", "is not filled in: the contract's legal basis is consent")
+
+
+def _stop(session: Session, row: tables.Supplier, reason: str, now: int) -> None:
+    if row.suspended is None:
+        row.suspended = now
+        append(session, _SUSPENDED, {"supplier": row.id, "reason": reason}, now=now)
 
 
 def _row(session: Session, supplier_id: str) -> tables.Supplier | None:

@@ -102,6 +102,8 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "order.lapsed": ("order",),
         "notice.queued": ("order", "delayed"),
         "records.disclosed": ("licence", "first_day", "last_day", "entries", "by"),
+        "delivery.tainted": ("delivery", "supplier", "proposal"),
+        "delivery.purged": ("delivery",),
     }
 )
 """Kind of entry -> names of its public fields. Every other field is a salted commitment."""
@@ -147,7 +149,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "sensitive.purged": "What was stored at sensitive places, or revealed them, left the lake.",
         "sensitive.reviewed": "A person read a list of sensitive places again and signed that it is right.",
         "sensitive.tested": "Tracks were planted at each sensitive place to see whether anything is stored.",
-        "release.withdrawn": "A stored answer is not given again: a place in its area is sensitive now.",
+        "release.withdrawn": "A stored answer is not given again: see the list or delivery entry before it.",
         "authority.added": "Two people added a court or a timestamp authority; it acts from the time stated.",
         "authority.retired": "An authority is not relied on any more.",
         "order.refused": "A court order was refused, with the code of the reason and at which step.",
@@ -161,6 +163,8 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "order.lapsed": "An order's time passed before it was carried out; what was held for it is deleted.",
         "notice.queued": "Notices to the holders of an order's devices were queued.",
         "records.disclosed": "All questions, refusals and releases of a licence were handed out with proofs.",
+        "delivery.tainted": "Two people found a delivery bad; what was made of it is withdrawn.",
+        "delivery.purged": "All rows of a bad delivery, and what was derived from them, left the lake.",
     }
 )
 """Kind of entry -> one sentence for a reader of the log."""
