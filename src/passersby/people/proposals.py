@@ -40,6 +40,7 @@ class Rule:
 
 
 ADD_AUTHORITY, ADD_TEST_AUTHORITY = "authority.add", "authority.add-test"
+THAW = "freeze.end"
 
 _REGISTRARS, _SECONDS = ("custodian", "legal"), ("custodian", "legal", "privacy")
 
@@ -51,6 +52,7 @@ RULES: dict[str, Rule] = {
     ),
     ADD_AUTHORITY: Rule("Add a court or a timestamp authority", _REGISTRARS, _SECONDS, delay=7 * DAY),
     ADD_TEST_AUTHORITY: Rule("Add a test court or its clock", _REGISTRARS, _SECONDS),
+    THAW: Rule("End a freeze", ("custodian", "overseer"), ("custodian", "overseer")),
 }
 """Kind of act -> its rule. A kind's effect is in `deployment.acts`."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from passersby.store import duty_tables as _duty
 from passersby.store import keys_tables as _keys
 from passersby.store import notice_tables as _notice
 from passersby.store import order_tables as _order
@@ -12,4 +13,4 @@ from passersby.store.tables import Base
 
 __all__ = ["Base"]
 
-_MODULES = (_keys, _notice, _order, _proposal, _sensitive, _witness)
+_MODULES = (_duty, _keys, _notice, _order, _proposal, _sensitive, _witness)

@@ -99,6 +99,8 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "order.packaged": ("order", "by"),
         "order.lapsed": ("order",),
         "notice.queued": ("order", "delayed"),
+        "deployment.frozen": ("freeze", "by"),
+        "deployment.thawed": ("freeze", "proposal"),
     }
 )
 """Kind of entry -> names of its public fields. Every other field is a salted commitment."""
@@ -157,6 +159,8 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "order.packaged": "The sealed result of an order was written to a file again.",
         "order.lapsed": "An order's time passed before it was carried out; what was held for it is deleted.",
         "notice.queued": "Notices to the holders of an order's devices were queued.",
+        "deployment.frozen": "One person stopped all that takes data in or hands data out.",
+        "deployment.thawed": "Two people ended a freeze.",
     }
 )
 """Kind of entry -> one sentence for a reader of the log."""
