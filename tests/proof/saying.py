@@ -226,6 +226,20 @@ def run_wrong_commands(world: worlds.World, folder: Path, said: Said) -> None:
     said.command("status", "-d", folder)
     said.command("supplier", "lineage", ID, *at)
     said.command("supplier", "taint", ID, "--reason", ID, *at, *custodian)
+    run_frozen_commands(world, folder, said)
+
+
+def run_frozen_commands(world: worlds.World, folder: Path, said: Said) -> None:
+    """Freeze, try to thaw, and try what a freeze stops."""
+    custodian = ("-d", world.root, "--key", world.key("custodian"))
+    words = ("--period", ID, "--licence", ID, "--purpose", ID, "--case", worlds.CASE)
+    said.command("freeze", "--reason", "a test", *custodian)
+    said.command("freeze", "--reason", "again", *custodian)
+    said.command("thaw", "--reason", "a test", *custodian)
+    said.command("ask", ID, *words, *custodian)
+    said.command("ingest", folder / "simple.csv", "--supplier", "simple", *custodian)
+    said.command("release", "show", ID, "-d", world.root)
+    said.command("status", "-d", world.root)
 
 
 def call_everything(world: worlds.World, folder: Path, said: Said) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from passersby.cli.app import app
 from passersby.cli.common import AsJson, Folder, emit, now, opened, out, steps, table
@@ -86,6 +87,7 @@ def init(
 def status(folder: Folder = Path(), as_json: AsJson = False) -> None:
     """Show what the deployment holds and what is due."""
     from passersby.custody import health
+    from passersby.model.period import instant_text
 
     with opened(folder) as d:
         found, keeper = health.status(d.database, now=now()), health.keeper_of(d.kept)
@@ -93,6 +95,11 @@ def status(folder: Folder = Path(), as_json: AsJson = False) -> None:
         standing, problems = d.publisher.standing(), d.cosigning.problems()
 
     def human() -> None:
+        if found.frozen is not None:
+            since = instant_text(found.frozen.since, d.config.offset)
+            out.print(
+                f"[bold red]frozen since {since}[/] by {found.frozen.by}: {escape(found.frozen.reason)}"
+            )
         out.print(
             table(
                 ("table", "days", "files", "rows", "MB"),

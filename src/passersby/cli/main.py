@@ -14,6 +14,7 @@ from passersby.cli import (
     courts,
     data,
     demo,
+    freezing,
     house,
     keys,
     logs,
@@ -37,6 +38,7 @@ __all__ = ["GROUPS", "app", "call", "run"]
 GROUPS = (
     demo,
     house,
+    freezing,
     keys,
     records,
     taints,

@@ -18,7 +18,8 @@ from passersby.keys.ring import KeyRing
 from passersby.lake.lake import Lake
 from passersby.model.period import DAY, day_name
 from passersby.notices import queue
-from passersby.policy import impact
+from passersby.policy import freeze, impact
+from passersby.policy.freeze import Frozen
 from passersby.sensitive import duties
 from passersby.store import tables
 from passersby.store.database import Database
@@ -45,6 +46,7 @@ class Status:
     tables: tuple[Held, ...]
     due: tuple[str, ...]
     overdue: tuple[str, ...] = ()
+    frozen: Frozen | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
@@ -52,6 +54,7 @@ class Status:
             "tables": [asdict(table) for table in self.tables],
             "due": list(self.due),
             "overdue": list(self.overdue),
+            "frozen": asdict(self.frozen) if self.frozen else None,
         }
 
 
@@ -72,7 +75,12 @@ def status(database: Database, *, now: int) -> Status:
     """Return what the lake holds and what is due within two weeks."""
     with database.read() as session:
         places = duties.duties(session, now)
-        return Status(tuple(_held(session)), (*_due(session, now), *places.soon), places.overdue)
+        return Status(
+            tuple(_held(session)),
+            (*_due(session, now), *places.soon),
+            places.overdue,
+            freeze.current(session),
+        )
 
 
 def keeper_of(kept: Kept) -> str:

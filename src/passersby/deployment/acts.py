@@ -14,6 +14,7 @@ from passersby.errors import Refusal
 from passersby.keys.signed import Actor
 from passersby.people import proposals
 from passersby.people.proposals import Proposal
+from passersby.policy import freeze
 from passersby.trustlog.entries import JSON, append
 
 Effect = Callable[[Deployment, Session, Proposal, int], None]
@@ -24,11 +25,16 @@ def _add_authority(_d: Deployment, session: Session, proposal: Proposal, now: in
     authorities.register(session, proposal, now=now)
 
 
+def _thaw(_d: Deployment, session: Session, proposal: Proposal, now: int) -> None:
+    freeze.end(session, proposal.record["freeze"], proposal=proposal.id, now=now)
+
+
 EFFECTS: dict[str, Effect] = {
     "sensitive.change": lists.put_in_force,
     proposals.ADD_AUTHORITY: _add_authority,
     proposals.ADD_TEST_AUTHORITY: _add_authority,
     proposals.TAINT: taints.take_effect,
+    proposals.THAW: _thaw,
 }
 """Kind of act -> its effect; the same kinds as `people.proposals.RULES`."""
 

@@ -19,6 +19,7 @@ from passersby import config as settings
 from passersby.config import Config
 from passersby.custody import health, retention
 from passersby.custody.retention import Gone
+from passersby.deployment import handing
 from passersby.deployment.layout import (
     DEMO,
     LEAVING_LOG_KEY,
@@ -329,9 +330,8 @@ class Deployment:
         return self.gate.ask_together(requests, actor, now=_instant(now), step=step)
 
     def release(self, name: str) -> Release:
-        """Return a stored answer by its short name."""
-        with self.database.read() as session:
-            return self.ledger.by_id(session, name)
+        """Return a stored answer by its short name. See `deployment.handing.release`."""
+        return handing.release(self.database, self.ledger, self.publisher, name, now=_instant(None))
 
     def releases(self) -> Sequence[ReleaseEntry]:
         """Return all stored answers without their rows, oldest first."""

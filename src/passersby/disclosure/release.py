@@ -34,6 +34,7 @@ from passersby.disclosure.parts import Parts
 from passersby.errors import OperationError, UnknownName
 from passersby.keys.signed import Actor
 from passersby.notices import queue
+from passersby.policy import freeze
 from passersby.policy.refusals import refusal
 from passersby.sensitive.kernels import withheld
 from passersby.store.order_tables import CourtOrder
@@ -71,7 +72,7 @@ def disclose(parts: Parts, number: int, *, actor: Actor, now: int) -> Sealed:
 
     Raises:
         UnknownName: there is no order of that number.
-        Refusal: role-missing, TwoRolesInOneHand, SamePersonTwice, NotApproved, AlreadyUsed, Expired,
+        Refusal: frozen, role-missing, TwoRolesInOneHand, SamePersonTwice, NotApproved, AlreadyUsed, Expired,
             no-witness, witnesses-away, or what the document is refused for by now; logged and counted.
         IntegrityError: the order is not the one that was verified and approved.
         OperationError: it took too long; nothing left, run it again.
@@ -80,6 +81,7 @@ def disclose(parts: Parts, number: int, *, actor: Actor, now: int) -> Sealed:
     try:
         with parts.counted("release", actor=actor, now=now, order=number):
             with parts.database.read() as session:
+                freeze.require_running(session)
                 given = _person(session, number, actor)
                 verified = _document(session, parts, number, given, now=now)
             # 3 witnesses
@@ -105,9 +107,10 @@ def again(parts: Parts, number: int, *, actor: Actor, now: int) -> Sealed:
 
     Raises:
         UnknownName: the order has none, or its package was forgotten.
-        Refusal: role-missing; logged and counted.
+        Refusal: frozen, role-missing; logged and counted.
     """
     with parts.counted("package", actor=actor, now=now, order=number), parts.writing() as session:
+        freeze.require_running(session)
         life.role_of(session, actor, [RELEASER])
         row = stored.get(session, number)
         if row.package is None or row.package_sha256 is None:
@@ -157,6 +160,7 @@ def _claim(parts: Parts, number: int, *, actor: Actor, now: int) -> _Claim:
     first = wanted.where(CourtOrder.state == "approved", CourtOrder.remaining > 0)
     lapsed = wanted.where(CourtOrder.state == "releasing", CourtOrder.lease_until <= now)
     with parts.writing() as session:
+        freeze.require_running(session)
         taken = _rows(session.execute(first.values(remaining=CourtOrder.remaining - 1, **mine)))
         if not taken and not _rows(session.execute(lapsed.values(**mine))):
             raise refusal("AlreadyUsed")
@@ -289,6 +293,7 @@ def _settle(parts: Parts, order: Order, sealed: Sealed, claim: _Claim, *, now: i
         CourtOrder.id == claim.number, CourtOrder.claim == claim.token, CourtOrder.state == "releasing"
     )
     with parts.writing() as session:
+        freeze.require_running(session)
         done = mine.values(
             state="disclosed",
             ended=now,

@@ -11,7 +11,7 @@ Its seven steps, in order:
 7. record     publish the log, so that outsiders can check what was done
 
 A refusal leaves by step 1 or 2: it is logged, costs nothing, and its text depends on no data. Whatever
-fails after step 2 stays spent: noise may have been seen.
+fails after step 2 stays spent: noise may have been seen. So does what a freeze stops on its way.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from passersby.gate.request import DEVICE_WORDS, LONGEST_CASE, Request
 from passersby.keys.signed import Actor
 from passersby.measures.catalogue import CATALOGUE
 from passersby.model.release import Release
+from passersby.policy import freeze
 from passersby.policy.refusals import refusal
 from passersby.privacy.accounting import micro_rho_for
 from passersby.suppliers import lineage
@@ -164,7 +165,7 @@ class Gate:
         with self._given_up_on_failure(reservations):
             for i, each in enumerate(missing if reservations else ()):
                 renew = partial(self._renew, reservations[i:], clock)
-                known[each.question.sha256] = self._answer(each, reservations[i], now, renew, step)
+                known[each.question.sha256] = self._unless_frozen(each, reservations[i], now, renew, step)
                 made.add(each.question.sha256)
         if made:
             step("7 of 7: publishing the log")
@@ -172,6 +173,21 @@ class Gate:
             _wait_for_tick(begun)
         names = [each.question.sha256 for each in planned]
         return [Answer(known[name], new=name in made) for name in names]
+
+    def _unless_frozen(
+        self,
+        planned: Planned,
+        reservation: str,
+        now: int,
+        renew: Callable[[], int],
+        step: Callable[[str], None],
+    ) -> Release:
+        """Answer a question, and log that a freeze stopped it on its way."""
+        try:
+            return self._answer(planned, reservation, now, renew, step)
+        except Refusal as refused:
+            self._log_refusal(planned.request, planned.actor, refused.code, now)
+            raise
 
     def _answer(
         self,
@@ -210,6 +226,7 @@ class Gate:
         """Extend the leases of questions that are not answered yet; return the present instant."""
         now = clock()
         with self._parts.database.write() as session:
+            freeze.require_running(session)
             for reservation in reservations:
                 self._parts.ledger.renew(session, reservation_id=reservation, now=now, lease_s=_LEASE_S)
         return now
@@ -232,6 +249,7 @@ class Gate:
         parts = self._parts
         try:
             with parts.database.write() as session:
+                freeze.require_running(session)
                 release = parts.ledger.stored(session, planned.question.sha256)
                 if release is not None:
                     public = {"release": release.id, "licence": planned.licence.id}
@@ -252,6 +270,7 @@ class Gate:
             periods = planning.keyed_periods(parts, session, planned[0], now=now)
         try:
             with parts.database.write() as session:
+                freeze.require_running(session)
                 for reservation, each in zip(reservations, planned, strict=True):
                     parts.ledger.reserve(
                         session,
@@ -279,6 +298,7 @@ class Gate:
         """
         parts, now = self._parts, renew()
         with parts.database.write() as session:
+            freeze.require_running(session)
             index = append(session, "release.made", draft.public(), draft.private(), now=draft.created)
             release = draft.release(index)
             parts.ledger.settle(session, reservation_id=reservation, release=release, now=now)

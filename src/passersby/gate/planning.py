@@ -26,6 +26,7 @@ from passersby.model.question import Question
 from passersby.model.record import NAME
 from passersby.model.zones import Zones
 from passersby.people import accounts
+from passersby.policy import freeze
 from passersby.policy import licence as licences
 from passersby.policy.licence import Grant, Licence
 from passersby.policy.refusals import refusal
@@ -72,8 +73,10 @@ def plan(parts: Parts, request: Request, actor: Actor, *, now: int) -> Planned:
     """Return what a request comes to.
 
     Raises:
-        Refusal: a word is not valid, policy says no, or a period is open.
+        Refusal: the deployment is frozen, a word is not valid, policy says no, or a period is open.
     """
+    with parts.database.read() as session:
+        freeze.require_running(session)
     checked = check(request, parts.config)
     with parts.database.read() as session:
         grant = _licence(session, request.licence)

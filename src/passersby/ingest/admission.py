@@ -20,6 +20,7 @@ from passersby.ingest.passes import Clock
 from passersby.ingest.screen import Consents, Rules
 from passersby.keys.ring import KeyRing
 from passersby.model import banned
+from passersby.policy import freeze
 from passersby.sensitive.cover import Cover
 from passersby.sensitive.lists import SensitiveLists
 from passersby.sources import ids
@@ -81,11 +82,12 @@ class Admission:
         Raises:
             UnknownName: there is no such supplier.
             NotReady: it is not assessed, suspended, or its consent register is missing.
-            Refusal: its files are of a kind that is never taken.
+            Refusal: the deployment is frozen, or its files are of a kind that is never taken.
             InputError: the consent register is not valid.
         """
         with self.refusals_logged(supplier, clock):
             with self._database.read() as session:
+                freeze.require_running(session)
                 number, contract = registry.require_ready(session, supplier, now=clock.now)
             schema = self._schema(contract)
             if consent is not None:
@@ -112,8 +114,10 @@ class Admission:
 
         Raises:
             NotReady: the supplier was suspended meanwhile.
+            Refusal: the deployment was frozen meanwhile.
             Busy: its consent register or a list of sensitive places was replaced meanwhile.
         """
+        freeze.require_running(session)
         registry.require_ready(session, admitted.contract.id, now=now)
         if self._versions(session, admitted.number) != admitted.versions:
             msg = "The consent register or a list of sensitive places was replaced meanwhile."
@@ -125,7 +129,7 @@ class Admission:
 
     @contextmanager
     def refusals_logged(self, supplier: str, clock: Clock) -> Iterator[None]:
-        """Log a refusal of a delivery that the block raises."""
+        """Log that the block refused a delivery, in a transaction of its own."""
         try:
             yield
         except (NotReady, Refusal) as error:

@@ -173,7 +173,8 @@ class Ingest:
             report = _filled(report, admitted, counts, stored)
             # 8 the same among what earlier deliveries brought
             beside = purging.revealing(self._lake, work, stored.inside, now=clock.now)
-            self._commit(report, admitted, work, beside, clock)
+            with self._admission.refusals_logged(report.supplier, clock):
+                self._commit(report, admitted, work, beside, clock)
         # 11 derive the touched days
         self._derive(report, stored.days, clock)
         return report

@@ -41,6 +41,7 @@ class Rule:
 
 ADD_AUTHORITY, ADD_TEST_AUTHORITY = "authority.add", "authority.add-test"
 TAINT = "supplier.taint"
+THAW = "freeze.end"
 
 _REGISTRARS, _SECONDS = ("custodian", "legal"), ("custodian", "legal", "privacy")
 
@@ -57,6 +58,7 @@ RULES: dict[str, Rule] = {
         proposers=("custodian", "legal", "privacy", "overseer"),
         approvers=_SECONDS,
     ),
+    THAW: Rule("End a freeze", ("custodian", "overseer"), ("custodian", "overseer")),
 }
 """Kind of act -> its rule. A kind's effect is in `deployment.acts`."""
 

@@ -11,6 +11,7 @@ from passersby.errors import BudgetSpent, PeriodOpen, Refusal
 from passersby.keys.signed import ROLE_MISSING, SAME_PERSON
 from passersby.model import banned
 from passersby.model.banned import DEMO_ONLY
+from passersby.policy.duty_refusals import DUTIES
 from passersby.policy.order_refusals import ORDERS
 from passersby.trustlog.cosigning import NO_WITNESS, WITNESSES_AWAY
 
@@ -160,7 +161,7 @@ ACCOUNTS: dict[str, tuple[str, str]] = {"role-missing": ROLE_MISSING, "same-pers
 LOG: dict[str, tuple[str, str]] = {"no-witness": NO_WITNESS, "witnesses-away": WITNESSES_AWAY}
 """Codes of what must not happen without outside witnesses of the log."""
 
-REFUSALS: dict[str, tuple[str, str]] = DECISION | GATE | SUPPLIERS | ACCOUNTS | LOG | ORDERS
+REFUSALS: dict[str, tuple[str, str]] = DECISION | GATE | SUPPLIERS | ACCOUNTS | DUTIES | LOG | ORDERS
 """Every code with its message and its next step."""
 
 
@@ -198,6 +199,7 @@ def markdown() -> str:
         ("The gate", "What the gate checks beside policy.", GATE),
         ("Suppliers", "Contracts and deliveries; counted by code in the log.", SUPPLIERS),
         ("Accounts", "Commands that a person signs with a key.", ACCOUNTS),
+        ("Duties", "What people have stopped, or must do first.", DUTIES),
         ("The log", "What must not happen without outside witnesses of the log.", LOG),
         ("Court orders", "What is checked before anything is looked up; counted by code in the log.", ORDERS),
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from passersby.store import duty_tables as _duty
 from passersby.store import keys_tables as _keys
 from passersby.store import lineage_tables as _lineage
 from passersby.store import notice_tables as _notice
@@ -13,4 +14,4 @@ from passersby.store.tables import Base
 
 __all__ = ["Base"]
 
-_MODULES = (_keys, _lineage, _notice, _order, _proposal, _sensitive, _witness)
+_MODULES = (_duty, _keys, _lineage, _notice, _order, _proposal, _sensitive, _witness)

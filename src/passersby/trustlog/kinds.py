@@ -104,6 +104,8 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "records.disclosed": ("licence", "first_day", "last_day", "entries", "by"),
         "delivery.tainted": ("delivery", "supplier", "proposal"),
         "delivery.purged": ("delivery",),
+        "deployment.frozen": ("freeze", "by"),
+        "deployment.thawed": ("freeze", "proposal"),
     }
 )
 """Kind of entry -> names of its public fields. Every other field is a salted commitment."""
@@ -165,6 +167,8 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "records.disclosed": "All questions, refusals and releases of a licence were handed out with proofs.",
         "delivery.tainted": "Two people found a delivery bad; what was made of it is withdrawn.",
         "delivery.purged": "All rows of a bad delivery, and what was derived from them, left the lake.",
+        "deployment.frozen": "One person stopped all that takes data in or hands data out.",
+        "deployment.thawed": "Two people ended a freeze.",
     }
 )
 """Kind of entry -> one sentence for a reader of the log."""
