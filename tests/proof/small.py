@@ -197,7 +197,7 @@ class SmallLake:
     def _written(self, table: str, day: int, bucket: int, rows: pa.Table) -> SimpleNamespace:
         path = self._folder / f"{table}-{day}-{bucket}.parquet"
         pq.write_table(rows, path)
-        return SimpleNamespace(path=path, day=day, bucket=bucket, rows=rows.num_rows)
+        return SimpleNamespace(path=path, day=day, bucket=bucket, rows=rows.num_rows, sources=(day,))
 
 
 def vectors(engine: Engine, lake: Any, asked: Planned) -> tuple[Vectors, Nodes]:

@@ -165,7 +165,11 @@ def test_groups_of_buckets_are_bounded_as_one(
     fixes = [f for phone in range(4) for f in Run(phone, 0, 30, 0, cells[phone : phone + 2], 1).fixes(0)]
     ask = Ask("presence", "day", 6, hull(cells, 4), squared_bound=squared_bound)
     lake: Any = SmallLake(fresh() / "lake", fixes, 0)
-    assert len(running._groups(lake, planned(ask), BUCKETS)) == BUCKETS
+    seen: set[int] = set()
+    assert len(running._groups(lake, planned(ask), BUCKETS, seen.update)) == BUCKETS
+    assert seen == {
+        file.day for bucket in range(BUCKETS) for file in lake.files("presence", range(10**6), bucket)
+    }
     assert checker.broken(engine, fresh(), fixes, ask) == set()
 
 
