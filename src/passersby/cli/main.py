@@ -14,6 +14,7 @@ from passersby.cli import (
     courts,
     data,
     demo,
+    holders,
     house,
     keys,
     logs,
@@ -24,6 +25,7 @@ from passersby.cli import (
     records,
     releases,
     sensitive,
+    subjects,
     witnesses,
 )
 from passersby.cli.app import app
@@ -46,6 +48,8 @@ GROUPS = (
     releases,
     courts,
     orders,
+    subjects,
+    holders,
     logs,
     witnesses,
 )

@@ -22,6 +22,7 @@ from passersby.policy import impact
 from passersby.sensitive import duties
 from passersby.store import tables
 from passersby.store.database import Database
+from passersby.subjects import requests
 from passersby.suppliers import registry
 
 _SOON_S = 14 * DAY
@@ -71,8 +72,9 @@ class Check:
 def status(database: Database, *, now: int) -> Status:
     """Return what the lake holds and what is due within two weeks."""
     with database.read() as session:
-        places = duties.duties(session, now)
-        return Status(tuple(_held(session)), (*_due(session, now), *places.soon), places.overdue)
+        places, holders = duties.duties(session, now), requests.clocks(session, now=now)
+        due = (*_due(session, now), *places.soon, *holders.soon)
+        return Status(tuple(_held(session)), due, (*places.overdue, *holders.overdue))
 
 
 def keeper_of(kept: Kept) -> str:

@@ -14,6 +14,7 @@ from passersby.errors import Refusal
 from passersby.keys.signed import Actor
 from passersby.people import proposals
 from passersby.people.proposals import Proposal
+from passersby.subjects import access
 from passersby.trustlog.entries import JSON, append
 
 Effect = Callable[[Deployment, Session, Proposal, int], None]
@@ -24,10 +25,20 @@ def _add_authority(_d: Deployment, session: Session, proposal: Proposal, now: in
     authorities.register(session, proposal, now=now)
 
 
+def _enrol_app(_d: Deployment, session: Session, proposal: Proposal, now: int) -> None:
+    access.enrol_app(session, proposal, now)
+
+
+def _nothing(_d: Deployment, _session: Session, _proposal: Proposal, _now: int) -> None:
+    """Leave it to the command that uses the approval."""
+
+
 EFFECTS: dict[str, Effect] = {
     "sensitive.change": lists.put_in_force,
     proposals.ADD_AUTHORITY: _add_authority,
     proposals.ADD_TEST_AUTHORITY: _add_authority,
+    access.CHECK: _nothing,
+    access.ENROL_APP: _enrol_app,
 }
 """Kind of act -> its effect; the same kinds as `people.proposals.RULES`."""
 

@@ -13,8 +13,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from passersby.config import Config
+from passersby.consent import withdrawals
 from passersby.consent.records import Normalise
 from passersby.consent.registers import ConsentRegisters
+from passersby.consent.withdrawals import Barred
 from passersby.errors import Busy, NotReady, Refusal, WrongSchema
 from passersby.ingest.passes import Clock
 from passersby.ingest.screen import Consents, Rules
@@ -44,6 +46,7 @@ class Admitted:
     cover: Cover
     sealed: frozenset[tuple[int, int]]
     versions: Mapping[str, int]
+    epochs: frozenset[int]
     notes: tuple[str, ...]
 
 
@@ -91,9 +94,11 @@ class Admission:
                 normalise = _normaliser(schema)
                 self._consents.load(consent, supplier=supplier, normalise=normalise, now=clock.now)
             # before anything else is read: what changes after this is noticed by `require_unchanged`
-            with self._database.read() as session:
+            with self._database.write() as session:
                 versions = self._versions(session, number)
-            rules = self._rules(number, contract, schema, clock)
+                barred = withdrawals.barred(session, self._ring)
+                epochs = self._ring.epochs(session)
+            rules = self._rules(number, contract, schema, barred, clock)
         cover = self.cover()
         return Admitted(
             number=number,
@@ -103,6 +108,7 @@ class Admission:
             cover=cover,
             sealed=self._sealed(contract),
             versions=versions,
+            epochs=epochs,
             notes=() if len(cover.places) else (_NO_LIST,),
         )
 
@@ -117,6 +123,24 @@ class Admission:
         if self._versions(session, admitted.number) != admitted.versions:
             msg = "The consent register or a list of sensitive places was replaced meanwhile."
             raise Busy(msg, "Run the command again; nothing was stored.")
+        self._judge_withdrawals(session, admitted)
+
+    def _judge_withdrawals(self, session: Session, admitted: Admitted) -> None:
+        """Let the commit of a delivery take note of devices that withdrew while it was read.
+
+        Nobody reads their rows, since the withdrawal knows their pseudonyms, but for those under a key that
+        was made after it.
+
+        Raises:
+            Busy: such a key was made.
+        """
+        seen = admitted.rules.barred.newest
+        if withdrawals.newest(session) == seen:
+            return
+        if self._ring.epochs(session) != admitted.epochs:
+            msg = "A device withdrew while this delivery, the first of its time, was read."
+            raise Busy(msg, "Run the command again; nothing was stored.")
+        withdrawals.search_again(session, seen)
 
     def _versions(self, session: Session, number: int) -> dict[str, int]:
         lists = {f"places:{name}": version for name, version in self._places.versions(session).items()}
@@ -145,7 +169,7 @@ class Admission:
             ) from None
         return schema
 
-    def _rules(self, number: int, contract: Contract, schema: Schema, clock: Clock) -> Rules:
+    def _rules(self, number: int, contract: Contract, schema: Schema, barred: Barred, clock: Clock) -> Rules:
         register, required = self._consents.current(number, now=clock.now), contract.needs_consent
         if required and register is None and "consent" not in schema.columns:
             msg = f"Supplier {contract.id} delivers on consent, and no consent register is loaded."
@@ -158,6 +182,7 @@ class Admission:
             first_day=contract.dates_from,
             last_day=contract.dates_to,
             offset=self._config.offset,
+            barred=barred,
             consents=consents,
             epoch_of=self._ring.epoch_of,
             epoch_key=_EpochKeys(self._database, self._ring, clock),

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from passersby.consent.records import permits
 from passersby.consent.registers import NEVER, Register
+from passersby.consent.withdrawals import Barred
 from passersby.keys.pseudonym import pseudonyms
 from passersby.model.cells import FINEST, cells_at
 from passersby.model.period import DAY, Period
@@ -45,6 +46,7 @@ class Rules:
         first_day: first local day that the contract accepts.
         last_day: last local day.
         offset: seconds east of UTC of the deployment.
+        barred: who withdrew.
         consents: None where another legal basis is recorded and no register is loaded.
         epoch_of: epoch of a period.
         epoch_key: secret key of an epoch, None once it was destroyed; called from any thread.
@@ -53,6 +55,7 @@ class Rules:
     first_day: int
     last_day: int
     offset: int
+    barred: Barred
     consents: Consents | None
     epoch_of: Callable[[Period], int]
     epoch_key: Callable[[int], bytes | None]
@@ -72,7 +75,7 @@ class Screened:
 def screen(batch: Batch, rules: Rules) -> Screened:
     """Apply steps 5 to 7. The first reason that applies to a row counts.
 
-    `outside-contract`, `no-consent`, `consent-later`, `epoch-destroyed`, in this order.
+    `outside-contract`, `withdrawn`, `no-consent`, `consent-later`, `epoch-destroyed`, in this order.
     """
     rejected, examples = dict(batch.rejected), dict(batch.examples)
 
@@ -92,6 +95,7 @@ def screen(batch: Batch, rules: Rules) -> Screened:
     encoded = frame["id"].to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode()
     ids, codes = encoded.dictionary, pl.Series("id", encoded.indices.to_numpy())
     frame = frame.with_columns(codes)
+    frame = drop(frame, "withdrawn", rules.barred.hits(ids)[codes.to_numpy()])
     given = _given(frame, ids, rules.consents)
     never = given == NEVER
     frame = drop(frame, "no-consent", never)

@@ -42,6 +42,7 @@ class Rule:
 ADD_AUTHORITY, ADD_TEST_AUTHORITY = "authority.add", "authority.add-test"
 
 _REGISTRARS, _SECONDS = ("custodian", "legal"), ("custodian", "legal", "privacy")
+_STAFF = ("custodian", "privacy")
 
 RULES: dict[str, Rule] = {
     "sensitive.change": Rule(
@@ -51,6 +52,8 @@ RULES: dict[str, Rule] = {
     ),
     ADD_AUTHORITY: Rule("Add a court or a timestamp authority", _REGISTRARS, _SECONDS, delay=7 * DAY),
     ADD_TEST_AUTHORITY: Rule("Add a test court or its clock", _REGISTRARS, _SECONDS),
+    "subject.check": Rule("Let a holder see, whom an operator checked", _STAFF, ("privacy", "legal")),
+    "subject.enrol-app": Rule("Enrol the key of a supplier's app", _STAFF, ("privacy", "legal")),
 }
 """Kind of act -> its rule. A kind's effect is in `deployment.acts`."""
 

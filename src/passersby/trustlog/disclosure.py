@@ -78,21 +78,27 @@ def disclose(
     """
     with database.write() as session:
         signed.require(session, actor, "custodian", "overseer")
-        held = {field.name: field for field in reveal(session, index)}
-        _check_names(names, to, list(held))
-        entry = stored(session, index, index + 1)[0]
+        _check_names(names, to, [field.name for field in reveal(session, index)])
         what: dict[str, JSON] = {"entry": index, "fields": sorted(names), "to": to}
         private: dict[str, JSON] = {**what, "signature": actor.sign(digest(what), _KIND)}
         del private["entry"]
         append(session, _KIND, {"entry": index, "by": actor.id}, private, now=now)
     publisher.publish(database)
-    document = {
+    shown = document(database, publisher, index, names)
+    return json.dumps(shown, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def document(database: Database, publisher: Publisher, index: int, names: Sequence[str]) -> dict[str, JSON]:
+    """Return the document about a published entry and some of its hidden fields; the caller logs why."""
+    with database.read() as session:
+        held = {field.name: field for field in reveal(session, index)}
+        entry = stored(session, index, index + 1)[0]
+    return {
         "format": FORMAT,
         "entry": entry.decode(),
         "disclosures": [_encode(held[name]) for name in sorted(names)],
         "proof": prove(publisher.folder, index),
     }
-    return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 def check(document: bytes, vkey: str, changes: Sequence[Rekeyed] = ()) -> Disclosed:

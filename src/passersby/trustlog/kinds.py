@@ -99,6 +99,14 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "order.packaged": ("order", "by"),
         "order.lapsed": ("order",),
         "notice.queued": ("order", "delayed"),
+        "subject.withdrawn": ("withdrawal", "cause"),
+        "subject.rewritten": ("erasure",),
+        "subject.erased": ("erasure",),
+        "subject.shown": ("request", "how"),
+        "subject.copied": ("request",),
+        "subject.notified": (),
+        "subject.enrolled": ("supplier", "by"),
+        "subject.listed": ("by",),
     }
 )
 """Kind of entry -> names of its public fields. Every other field is a salted commitment."""
@@ -157,6 +165,14 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "order.packaged": "The sealed result of an order was written to a file again.",
         "order.lapsed": "An order's time passed before it was carried out; what was held for it is deleted.",
         "notice.queued": "Notices to the holders of an order's devices were queued.",
+        "subject.withdrawn": "Devices withdrew; nothing reads their rows from here on.",
+        "subject.rewritten": "Rows of devices left the lake; replaced files may still lie on the disk.",
+        "subject.erased": "Rows of devices are gone from the disk, which was checked.",
+        "subject.shown": "A holder was told which suppliers and months there are, or who received what.",
+        "subject.copied": "A holder got a copy of their device's pings of one supplier.",
+        "subject.notified": "Notices that waited for a device's holder were handed over to be shown on it.",
+        "subject.enrolled": "Keys that prove holders were enrolled: a supplier's app's, or of its devices.",
+        "subject.listed": "A deletion list of hashed ids is in force: whoever is on it is erased once met.",
     }
 )
 """Kind of entry -> one sentence for a reader of the log."""
