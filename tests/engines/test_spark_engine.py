@@ -199,6 +199,8 @@ def test_engines_agree_on_devices_that_are_left_out(engines: tuple[Engine, Engin
         assert engine.query(sql, {"pings": [path]}, without=gone)["device"].to_pylist() == [-1, 0, 2**63 - 1]
 
 
+@pytest.mark.slow
+@needs_spark
 def test_views_of_one_statement_are_gone_in_the_next(engines: tuple[Engine, Engine]) -> None:
     for engine in engines:
         engine.query("SELECT x FROM v", {}, {"v": pa.table({"x": [1]})})

@@ -86,6 +86,35 @@ def erase(
     _done(done, out_file, folder, "Erased: what there was is gone from the lake.", as_json=as_json)
 
 
+@subject.command("load-list")
+def load_list(
+    file: Annotated[Path, typer.Argument(help="Hashes of ids in hexadecimal, one a line.")],
+    form: Annotated[
+        str,
+        typer.Option(
+            help="sha256, sha1 or md5; a colon; the id as hashed: lower, upper, compact (no dashes)."
+        ),
+    ] = "sha256:lower",
+    key: Key = None,
+    folder: Folder = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Put a deletion list of hashed ids in force: whoever is on it is erased once their id arrives."""
+    from passersby.deployment import holders
+
+    text = read_bytes(file).decode("utf-8", "replace")
+    with opened(folder) as d:
+        fresh = holders.load_list(d, text, form=form, actor=d.actor(key), now=now())
+
+    def human() -> None:
+        out.print(
+            f"In force: {fresh:,} new hash(es). Stored rows bear no ids, so that nobody is looked up now;"
+        )
+        out.print("who is on the list is erased when a delivery brings their id.")
+
+    emit({"new": fresh}, as_json=as_json, human=human)
+
+
 @subject.command("receipt")
 def receipt_of(
     number: Annotated[int, typer.Argument(help="The erasure's number.")],

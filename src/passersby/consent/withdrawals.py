@@ -23,6 +23,8 @@ import pyarrow as pa
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
+from passersby.consent import listed
+from passersby.consent.listed import Listed
 from passersby.keys.envelope import Envelope
 from passersby.keys.pseudonym import pseudonyms
 from passersby.keys.ring import KeyRing
@@ -130,7 +132,7 @@ def store(session: Session, content: Content, *, cause: str, journal: str, now: 
 def known(
     session: Session, ring: KeyRing, ids: Sequence[str], *, before: int | None = None
 ) -> npt.NDArray[np.bool_]:
-    """Return which devices have withdrawn.
+    """Return which devices have withdrawn, or are on a deletion list.
 
     Args:
         session: an open session.
@@ -138,10 +140,11 @@ def known(
         ids: normalised advertising ids.
         before: index of a log entry: only withdrawals that were logged before it count.
     """
+    on_list = listed.known(session, ids, before=before)
     key = ring.find_purpose(session, PURPOSE)
     if key is None:
-        return np.zeros(len(ids), dtype=np.bool_)
-    return _looked_up(session, pseudonyms(ids, key), before=before)
+        return on_list
+    return on_list | _looked_up(session, pseudonyms(ids, key), before=before)
 
 
 def hidden(session: Session, ring: KeyRing) -> Ints:
@@ -253,11 +256,13 @@ class Barred:
         newest: number of the newest withdrawal among them.
         key: what ids are hashed with.
         hashes: sorted tombstones.
+        lists: deletion lists.
     """
 
     newest: int
     key: bytes
     hashes: Ints
+    lists: Listed
 
     def hits(self, ids: pa.Array) -> npt.NDArray[np.bool_]:
         """Return which normalised ids have withdrawn."""
@@ -272,4 +277,4 @@ def barred(session: Session, ring: KeyRing) -> Barred:
     """Return the tombstones as they stand, in a session that may write."""
     key = _key(session, ring)
     hashes = np.array(session.scalars(select(Tombstone.hash).order_by(Tombstone.hash)).all(), dtype=np.int64)
-    return Barred(newest(session), key, hashes)
+    return Barred(newest(session), key, hashes, listed.current(session))

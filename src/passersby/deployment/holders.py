@@ -84,6 +84,12 @@ def copy(d: Deployment, proof: bytes, *, actor: Actor, now: int) -> Copied:
         return access.copy(parts(d), proof, actor=actor, now=now)
 
 
+def load_list(d: Deployment, text: str, *, form: str, actor: Actor, now: int) -> int:
+    """Put a deletion list in force. See `subjects.rights.load_list`."""
+    with acts.refusals_logged(d, "subject.load-list", actor=actor, now=now):
+        return rights.load_list(parts(d), text, form=form, actor=actor, now=now)
+
+
 def receipt(d: Deployment, number: int, ids: Sequence[str], *, actor: Actor, now: int) -> bytes:
     """Return the receipt of an erasure. See `subjects.receipts.of_erasure`."""
     with acts.refusals_logged(d, "subject.receipt", actor=actor, now=now), d.database.read() as session:

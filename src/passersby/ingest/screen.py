@@ -63,13 +63,17 @@ class Rules:
 
 @dataclass(frozen=True)
 class Screened:
-    """What became of a batch: pings with the columns of `spill.SCHEMA`, and the rejected rows by reason."""
+    """What became of a batch: pings with the columns of `spill.SCHEMA`, and the rejected rows by reason.
+
+    `met` are the ids that are on a deletion list and had not withdrawn yet.
+    """
 
     pings: pl.DataFrame
     read: int
     rejected: dict[str, int]
     examples: dict[str, list[int]]
     position: int
+    met: frozenset[str] = frozenset()
 
 
 def screen(batch: Batch, rules: Rules) -> Screened:
@@ -95,7 +99,9 @@ def screen(batch: Batch, rules: Rules) -> Screened:
     encoded = frame["id"].to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode()
     ids, codes = encoded.dictionary, pl.Series("id", encoded.indices.to_numpy())
     frame = frame.with_columns(codes)
-    frame = drop(frame, "withdrawn", rules.barred.hits(ids)[codes.to_numpy()])
+    gone = rules.barred.hits(ids)
+    listed = rules.barred.lists.hits(ids) & ~gone
+    frame = drop(frame, "withdrawn", (gone | listed)[codes.to_numpy()])
     given = _given(frame, ids, rules.consents)
     never = given == NEVER
     frame = drop(frame, "no-consent", never)
@@ -104,7 +110,8 @@ def screen(batch: Batch, rules: Rules) -> Screened:
     devices, lost = _devices(frame, ids, rules)
     frame = drop(frame.with_columns(pl.Series("device", devices)), "epoch-destroyed", lost)
     # 7 cell, of the position as it is stored
-    return Screened(_pings(frame), batch.read, rejected, examples, batch.position)
+    met = frozenset(ids.filter(pa.array(listed)).to_pylist())
+    return Screened(_pings(frame), batch.read, rejected, examples, batch.position, met)
 
 
 def _given(frame: pl.DataFrame, ids: pa.Array, consents: Consents | None) -> npt.NDArray[np.int64]:

@@ -46,7 +46,7 @@ class ListedHash(Base):
     __tablename__ = "listed_hash"
     form: Mapped[str] = mapped_column(primary_key=True)  # how the id is written and hashed: sha256:lower
     digest: Mapped[bytes] = mapped_column(primary_key=True)
-    created: Mapped[int]
+    log_index: Mapped[int]  # of subject.listed
 
 
 class Erasure(Base):

@@ -16,6 +16,7 @@ import datetime as dt
 import hashlib
 import hmac
 import io
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -109,8 +110,8 @@ def propose_check(
         made = proposals.propose(
             session,
             CHECK,
-            f"holder-{commitment[:8]}",
-            {"holder": commitment, "how": how.strip()},
+            f"holder-{secrets.token_hex(4)}",  # public: the same phone twice must not show
+            {"holder": commitment, "how": how.strip(), "nonce": secrets.token_hex(16)},
             actor=actor,
             now=now,
         )

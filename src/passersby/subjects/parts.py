@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ from passersby.sources import ids
 from passersby.store.database import Database
 from passersby.trustlog.publish import Publisher
 
-SHORTEST = 8
-"""Characters that an advertising id has at least."""
+_ID = re.compile(r"""[^\s,;"'<>{}|\[\]]{8,}""")
+"""What an advertising id can look like; a line of a table does not."""
 
 STAFF = ("custodian", "privacy")
 """Roles that act for holders."""
@@ -67,7 +68,7 @@ def normal_ids(given: Sequence[str]) -> tuple[str, ...]:
     """
     found, flags = ids.normalised(pl.Series("id", list(given), dtype=pl.String))
     names = sorted(set(found.to_list()))
-    if not names or (flags != ids.OK).any() or min(map(len, names)) < SHORTEST:
+    if not names or (flags != ids.OK).any() or not all(map(_ID.fullmatch, names)):
         raise UsageError(
             "What was given is no list of advertising ids.",
             "Give one id a line, as the phone's settings show it; the all-zero id names nobody.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from passersby.consent import withdrawals
+from passersby.consent import listed, withdrawals
 from passersby.keys.signed import Actor, require
 from passersby.subjects import erasing, receipts, requests
 from passersby.subjects.parts import STAFF, Parts, normal_ids
@@ -55,6 +55,18 @@ def withdraw(
         request = requests.add(session, requests.WITHDRAW, received=received, now=now, done=True).id
     parts.settle(now)
     return Done(request, receipt=receipts.written(parts, made.log_index, ids))
+
+
+def load_list(parts: Parts, text: str, *, form: str, actor: Actor, now: int) -> int:
+    """Put a deletion list of hashed ids in force. See `consent.listed.load`.
+
+    Raises:
+        BadRecord: it is no such list.
+        Refusal: role-missing.
+    """
+    with parts.writing() as session:
+        require(session, actor, *STAFF)
+        return listed.load(parts.database, session, text.splitlines(), form=form, by=actor.id, now=now)
 
 
 def erase(parts: Parts, given: Sequence[str], *, actor: Actor, received: int | None = None, now: int) -> Done:

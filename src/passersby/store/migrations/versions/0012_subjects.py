@@ -43,7 +43,7 @@ def upgrade() -> None:
         "listed_hash",
         sa.Column("form", sa.Text(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
-        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.Column("log_index", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("form", "digest"),
     )
     op.create_table(
