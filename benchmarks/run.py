@@ -23,6 +23,7 @@ FULL = (
     ("ingest.py", "--rows", "20000000", "--plain"),  # the plain script holds all rows in memory
     ("ingest.py", "--rows", "100000000"),
     ("presence.py", "--pings", "97000000", "--devices", "200000"),
+    ("erase.py", "--pings", "97000000", "--devices", "200000", "--erase", "10000"),
     ("stays.py",),
     ("ask.py",),
     ("accuracy.py",),
@@ -32,6 +33,7 @@ QUICK = (
     ("synth.py",),
     ("ingest.py", "--rows", "5000000", "--plain"),
     ("presence.py", "--pings", "20000000", "--devices", "40000"),
+    ("erase.py", "--pings", "20000000", "--devices", "40000", "--erase", "2000"),
     ("stays.py", "--pings", "5000000"),
     ("ask.py", "--rows", "5000000", "--devices", "40000"),
     ("accuracy.py", "--quick"),

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import duckdb as driver
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -68,6 +69,17 @@ def test_files_and_values_are_tables(engine: DuckDB, files: list[Path]) -> None:
     rows = engine.query("SELECT x FROM t SEMI JOIN v USING (x) ORDER BY x", {"t": files}, values)
     assert rows.to_pydict() == {"x": [1, 10]}
     assert engine.query("SELECT count(*) AS n FROM t", {"t": files[:1]}).to_pydict() == {"n": [2]}
+
+
+def test_views_leave_devices_out(engine: DuckDB, tmp_path: Path) -> None:
+    path = tmp_path / "f.parquet"
+    device = pa.array([-(2**63), -1, 0, 1, 1, 2**63 - 1], pa.int64())
+    pq.write_table(pa.table({"device": device, "x": device}), path)
+    tables = {"a": [path], "b": [path]}
+    sql = "SELECT a.device AS d FROM a JOIN b USING (device) GROUP BY a.device ORDER BY d"
+    gone = np.array([-(2**63), 1, 7])
+    assert engine.query(sql, tables, without=gone)["d"].to_pylist() == [-1, 0, 2**63 - 1]
+    assert engine.query(sql, tables)["d"].to_pylist() == [-(2**63), -1, 0, 1, 2**63 - 1]
 
 
 @pytest.mark.parametrize("name", sorted(TABLES))

@@ -190,6 +190,17 @@ def test_engines_agree_on_what_is_empty_wrong_or_too_large(engines: tuple[Engine
 
 @pytest.mark.slow
 @needs_spark
+def test_engines_agree_on_devices_that_are_left_out(engines: tuple[Engine, Engine], tmp_path: Path) -> None:
+    path = tmp_path / "f.parquet"
+    device = pa.array([-(2**63), -1, 0, 1, 1, 2**63 - 1], pa.int64())
+    pq.write_table(pa.table({"device": device}), path)
+    sql, gone = "SELECT device FROM pings ORDER BY device", np.array([-(2**63), 1, 7])
+    for engine in engines:
+        assert engine.query(sql, {"pings": [path]}, without=gone)["device"].to_pylist() == [-1, 0, 2**63 - 1]
+
+
+@pytest.mark.slow
+@needs_spark
 def test_views_of_one_statement_are_gone_in_the_next(engines: tuple[Engine, Engine]) -> None:
     for engine in engines:
         engine.query("SELECT x FROM v", {}, {"v": pa.table({"x": [1]})})

@@ -139,9 +139,9 @@ def test_a_question_that_outlives_its_lease_gives_up(
 ) -> None:
     query = DuckDB.query
 
-    def slow(self: DuckDB, *args: Any) -> Any:
+    def slow(self: DuckDB, *args: Any, **more: Any) -> Any:
         full.d.sweep(worlds.now() + 3600)  # what another command does an hour later
-        return query(self, *args)
+        return query(self, *args, **more)
 
     with monkeypatch.context() as patch:
         patch.setattr(DuckDB, "query", slow)
@@ -177,11 +177,11 @@ def test_what_a_long_question_reads_stays_on_disk(
     begun, steps, readers = worlds.now(), itertools.count(1), []
     query = DuckDB.query
 
-    def slow(self: DuckDB, *args: Any) -> Any:
+    def slow(self: DuckDB, *args: Any, **more: Any) -> Any:
         full.d.lake.sweep(begun + 3000 * next(steps))  # what other commands do meanwhile
         with full.d.database.read() as session:
             readers.append(session.scalar(select(func.count()).select_from(Reader)))
-        return query(self, *args)
+        return query(self, *args, **more)
 
     renewals = itertools.count(1)
     monkeypatch.setattr(DuckDB, "query", slow)
@@ -198,9 +198,9 @@ def test_what_reached_its_deletion_date_is_read_no_more(
     full.licence("year", expires=later + DAY)
     query = DuckDB.query
 
-    def seen(self: DuckDB, sql: str, tables: Any, values: Any) -> Any:
+    def seen(self: DuckDB, sql: str, tables: Any, values: Any, **more: Any) -> Any:
         read.extend(tables["presence"])
-        return query(self, sql, tables, values)
+        return query(self, sql, tables, values, **more)
 
     monkeypatch.setattr(DuckDB, "query", seen)
     full.ask(licence="year", at=later - 2 * DAY)

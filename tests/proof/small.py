@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from passersby.config import Config
 from passersby.derive import batches, kernel, stays
-from passersby.engines.base import Engine
+from passersby.engines.base import NOBODY, Engine
 from passersby.gate import planning, running
 from passersby.gate.planning import Planned
 from passersby.gate.request import Request, check
@@ -173,6 +173,7 @@ class SmallLake:
     """What a small world's pings become in Parquet files by (day, bucket), as `gate.running` reads a lake."""
 
     buckets = BUCKETS
+    withdrawn = NOBODY
 
     def __init__(self, folder: Path, fixes: Sequence[Fix], offset: int) -> None:
         folder.mkdir(parents=True)

@@ -20,7 +20,7 @@ from passersby.deployment import plans, views
 from passersby.deployment.opened import Deployment
 from passersby.disclosure import release
 from passersby.gate import gate
-from proof import planting, saying, traces
+from proof import planting, saying, saying_holders, traces
 from proof.planting import ID, Said
 
 APART = {
@@ -112,6 +112,7 @@ def test_no_command_says_who_it_is(scene: Scene, tmp_path: Path) -> None:
     saying.run_commands(world, folder, said)
     good = [words for words, code in said.codes if code == 0]
     saying.run_wrong_commands(world, folder, said)
+    saying_holders.run_holder_commands(scene.world.copied(tmp_path / "another"), folder, said)
     known = saying.command_names()
     tried = {words[:n] for words, _ in said.codes for n in (1, 2)}
     assert known - tried - APART.keys() == set(), "a command is not part of this test"
@@ -124,7 +125,12 @@ def test_no_command_says_who_it_is(scene: Scene, tmp_path: Path) -> None:
     assert b"device-level-request" in outputs["ask devices --key"]
     _no_trace_in_what_was_said(scene, said)
     _no_trace_in_files(scene, world.root)
+    _no_trace_in_files(scene, tmp_path / "another")
+    assert traces.in_files(tmp_path / "another", _secrets(scene)["pseudonym"]) == {}, "it was erased"
     files = {
+        "receipt.json",
+        "erased.json",
+        "again.json",
         "order-1.age",
         "rows.csv",
         "rows.parquet",

@@ -23,7 +23,7 @@ EXIT_CODES = {
 
 _EPILOG = "Exit codes: " + " · ".join(f"{code} {text}" for code, text in EXIT_CODES.items())
 
-PANELS = ("Start here", "Deployment", "Records", "Data", "Questions", "Court orders", "Checking")
+PANELS = ("Start here", "Deployment", "Records", "Data", "Questions", "Court orders", "Holders", "Checking")
 """Groups of commands in `passersby --help`, in the order in which a newcomer needs them."""
 
 

@@ -262,6 +262,21 @@ def save_new(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+@contextmanager
+def reserved(path: Path) -> Iterator[None]:
+    """Make an empty file for what the block writes, before it acts; it goes if nothing was written.
+
+    Raises:
+        UsageError: there is a file, or none can be written there.
+    """
+    save_new(path, b"")
+    try:
+        yield
+    finally:
+        if path.stat().st_size == 0:
+            path.unlink()
+
+
 def read_bytes(path: Path) -> bytes:
     """Return a file's bytes.
 

@@ -23,6 +23,7 @@ from passersby.policy.freeze import Frozen
 from passersby.sensitive import duties
 from passersby.store import tables
 from passersby.store.database import Database
+from passersby.subjects import requests
 from passersby.suppliers import registry
 
 _SOON_S = 14 * DAY
@@ -74,13 +75,10 @@ class Check:
 def status(database: Database, *, now: int) -> Status:
     """Return what the lake holds and what is due within two weeks."""
     with database.read() as session:
-        places = duties.duties(session, now)
-        return Status(
-            tuple(_held(session)),
-            (*_due(session, now), *places.soon),
-            places.overdue,
-            freeze.current(session),
-        )
+        places, holders = duties.duties(session, now), requests.clocks(session, now=now)
+        due = (*_due(session, now), *places.soon, *holders.soon)
+        overdue = (*places.overdue, *holders.overdue)
+        return Status(tuple(_held(session)), due, overdue, freeze.current(session))
 
 
 def keeper_of(kept: Kept) -> str:

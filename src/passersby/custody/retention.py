@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from passersby.consent import withdrawals
 from passersby.disclosure import holds
 from passersby.errors import Busy
 from passersby.keys.ring import KeyRing
@@ -71,6 +72,7 @@ def _destroy_keys(lake: Lake, ring: KeyRing, now: int) -> list[str]:
             if not _is_spent(session, lake, ring, epoch, now):
                 continue
             name = ring.destroy(session, epoch, now=now)
+            withdrawals.forget_epoch(session, epoch)
             append(session, "epoch.destroyed", {"key": name}, now=now)
             first = ring.first_period(epoch).name
             destroyed.append(
@@ -100,6 +102,7 @@ def purge_epoch(session: Session, lake: Lake, ring: KeyRing, epoch: int, *, now:
         raise Busy("A delivery comes in, and its rows may bear the key.", "Run the command again later.")
     lake.purge(session, *_days(lake, ring, epoch), now=now)
     ring.destroy(session, epoch, now=now)
+    withdrawals.forget_epoch(session, epoch)
 
 
 def _is_coming(session: Session, now: int) -> bool:

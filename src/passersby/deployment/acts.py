@@ -15,6 +15,7 @@ from passersby.keys.signed import Actor
 from passersby.people import proposals
 from passersby.people.proposals import Proposal
 from passersby.policy import freeze
+from passersby.subjects import access
 from passersby.trustlog.entries import JSON, append
 
 Effect = Callable[[Deployment, Session, Proposal, int], None]
@@ -29,12 +30,22 @@ def _thaw(_d: Deployment, session: Session, proposal: Proposal, now: int) -> Non
     freeze.end(session, proposal.record["freeze"], proposal=proposal.id, now=now)
 
 
+def _enrol_app(_d: Deployment, session: Session, proposal: Proposal, now: int) -> None:
+    access.enrol_app(session, proposal, now)
+
+
+def _nothing(_d: Deployment, _session: Session, _proposal: Proposal, _now: int) -> None:
+    """Leave it to the command that uses the approval."""
+
+
 EFFECTS: dict[str, Effect] = {
     "sensitive.change": lists.put_in_force,
     proposals.ADD_AUTHORITY: _add_authority,
     proposals.ADD_TEST_AUTHORITY: _add_authority,
     proposals.TAINT: taints.take_effect,
     proposals.THAW: _thaw,
+    access.CHECK: _nothing,
+    access.ENROL_APP: _enrol_app,
 }
 """Kind of act -> its effect; the same kinds as `people.proposals.RULES`."""
 

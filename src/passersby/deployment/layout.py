@@ -64,6 +64,11 @@ class Layout:
         """Where the engine spills; swept at each start."""
         return self.root / "spill"
 
+    @property
+    def withdrawals(self) -> Path:
+        """The journal of withdrawals: no backup is ever restored over it."""
+        return self.root / "withdrawals"
+
     def url(self, config: Config) -> str:
         """Return the SQLAlchemy URL of the control database."""
         return config.database or URL.create("sqlite", database=str(self.control)).render_as_string()
@@ -113,6 +118,6 @@ def check_fixed(session: Session, config: Config) -> None:
 def readable_by_others(root: Path) -> list[Path]:
     """Return folders and key files of a deployment that other accounts can read."""
     layout = Layout(root)
-    private = [root, layout.keys, layout.people, layout.lake, layout.spill]
+    private = [root, layout.keys, layout.people, layout.lake, layout.spill, layout.withdrawals]
     private += [*sorted(layout.keys.glob("*")), *sorted(layout.people.glob("*.key"))]
     return [path for path in private if path.exists() and path.stat().st_mode & 0o077]

@@ -17,9 +17,10 @@ from sqlalchemy.orm import Session
 
 from passersby import config as settings
 from passersby.config import Config
+from passersby.consent import withdrawals
 from passersby.custody import health, retention
 from passersby.custody.retention import Gone
-from passersby.deployment import handing
+from passersby.deployment import handing, subjects
 from passersby.deployment.layout import (
     DEMO,
     LEAVING_LOG_KEY,
@@ -90,7 +91,12 @@ class Deployment:
         self.publisher = Publisher(self.layout.log, origin, *self.log_keys(), quorum=quorum)
         self.cosigning = Cosigning(database, self.publisher, outside, demo=self.is_demo)
         self.lake = Lake(
-            self.layout.lake, database, buckets=config.buckets, offset=config.offset, keep=self._keep
+            self.layout.lake,
+            database,
+            buckets=config.buckets,
+            offset=config.offset,
+            keep=self._keep,
+            hidden=lambda session: withdrawals.hidden(session, self.ring),
         )
         cap = micro_rho_for(config.epsilon_cap, config.delta)
         self.ledger = Ledger(database, cap=cap, revision_percent=config.revision_percent)
@@ -209,11 +215,10 @@ class Deployment:
     def sweep(self, now: int) -> list[str]:
         """Repair lake, ledger and published log; return what was done, in plain words."""
         self.publisher.check_not_behind(self.database)
-        repaired = [*self.tidy_keys(now), *self.lake.sweep(now)]
+        repaired = [*self.tidy_keys(now), *subjects.parts(self).settle(now), *self.lake.sweep(now)]
         with self.database.write() as session:
             repaired += self.ledger.sweep(session, now)
-        if purged := self.finish_purges(now):
-            repaired += [*purged, *self.lake.sweep(now)]  # what was replaced leaves the disk at once
+        repaired += subjects.settle(self, now)
         self.cosigning.declare(now=now)
         self.publisher.publish(self.database)
         return repaired + self.leave_log_key()

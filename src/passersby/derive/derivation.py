@@ -63,7 +63,7 @@ class Prepared:
         result: what `commit` will have changed.
     """
 
-    def __init__(self, work: Work, plan: Plan, clock: _Clock) -> None:
+    def __init__(self, work: Work, plan: Plan, clock: Clock) -> None:
         changed = {day for tables in _WRITE for day in plan.days(tables)}
         pings = sum(file.rows for task in plan.tasks for file in task.pings)
         self.result = Derived(tuple(sorted(changed)), len(plan.tasks), plan.unchanged, work.rows, pings)
@@ -87,7 +87,7 @@ class Prepared:
         return self.result
 
 
-class _Clock:
+class Clock:
     """The caller's time, which goes on while the work does."""
 
     def __init__(self, now: int) -> None:
@@ -96,6 +96,7 @@ class _Clock:
 
     @property
     def now(self) -> int:
+        """Epoch s."""
         return self._now + int(time.monotonic() - self._begun)
 
 
@@ -159,14 +160,13 @@ def prepared(
     `Prepared.commit` shows them; if the block ends without it, they are removed. What has reached its
     deletion date is removed and sealed first, so that no day is rebuilt from the rest of its sources.
     """
-    clock = _Clock(now)
+    clock = Clock(now)
     lake.expire(now)
     with lake.begin("derive", {"days": [day_name(day) for day in days]}, now=now) as work:
         with lake.snapshot(now) as snapshot:
             plan = tasks.plan(lake, snapshot, days, now=now, force=force)
-            _run(
-                work, snapshot, plan.tasks, _sorted(excluded), threads=threads, progress=progress, clock=clock
-            )
+            gone = _sorted(excluded, snapshot.withdrawn)
+            _run(work, snapshot, plan.tasks, gone, threads=threads, progress=progress, clock=clock)
         yield Prepared(work, plan, clock)
 
 
@@ -182,10 +182,10 @@ def stale_days(lake: Lake, *, now: int) -> list[int]:
     return sorted({day for names in _WRITE for day in plan.days(names)})
 
 
-def _sorted(excluded: pa.Array | None) -> kernel.Ints:
+def _sorted(excluded: pa.Array | None, withdrawn: kernel.Ints) -> kernel.Ints:
     if excluded is None:
-        return np.empty(0, np.int64)
-    return np.unique(np.asarray(excluded, dtype=np.int64))
+        return withdrawn
+    return np.union1d(np.asarray(excluded, dtype=np.int64), withdrawn)
 
 
 def _run(
@@ -196,7 +196,7 @@ def _run(
     *,
     threads: int,
     progress: Progress | None,
-    clock: _Clock,
+    clock: Clock,
 ) -> None:
     """Do all tasks, `threads` at once, and keep both leases alive."""
     renewed = clock.now

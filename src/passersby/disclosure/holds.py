@@ -57,7 +57,8 @@ def keep(
         mine = [root / file.path for file in pings if file.day in days]
         if not mine:
             continue
-        found = lookup.in_files(mine, order, lookup.epochs(session, ring, order, offset))
+        stretches = lookup.epochs(session, ring, order, offset, verified=row.log_index)
+        found = lookup.in_files(mine, order, stretches)
         rows = envelope(session, ring).wrap(_padded(found), _held(row.id))
         session.add(HeldRows(order=row.id, rows=rows))
         append(session, "order.held", {"order": row.id}, now=now)

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import shapely
 from sqlalchemy.orm import Session
 
+from passersby.consent import withdrawals
 from passersby.disclosure.order import Order, geometry
 from passersby.errors import IntegrityError
 from passersby.keys.pseudonym import pseudonyms
@@ -40,26 +41,30 @@ class Epoch:
         span: the part of the window.
         pseudonyms: one for each device of the order, int64; None: there is no key.
         destroyed: when its key was destroyed, epoch s; None: it was not, or never was there.
+        barred: which devices of the order had withdrawn when it was verified: of them nothing is returned.
     """
 
     span: Span
     pseudonyms: npt.NDArray[np.int64] | None
     destroyed: int | None
+    barred: npt.NDArray[np.bool_] | None = None
 
 
-def epochs(session: Session, ring: KeyRing, order: Order, offset: int) -> list[Epoch]:
+def epochs(session: Session, ring: KeyRing, order: Order, offset: int, *, verified: int) -> list[Epoch]:
     """Return the stretches of an order's window with the pseudonyms of its devices.
 
-    No key is made: what was never delivered has none.
+    No key is made: what was never delivered has none. Who withdrew before the order was verified
+    (`verified`: index of that log entry) is barred from it; after that the hold wins.
     """
     found = []
+    barred = withdrawals.known(session, ring, order.devices, before=verified)
     numbers = dict.fromkeys(ring.epoch_of(period) for period in order.window.periods(offset))
     for number in numbers:
         start, end = (ring.first_period(n).span(offset).start for n in (number, number + 1))
         span = Span(max(start, order.window.start), min(end, order.window.end))
         key, destroyed = ring.existing(session, number)
         hashed = pseudonyms(order.devices, key) if key is not None else None
-        found.append(Epoch(span, hashed, destroyed))
+        found.append(Epoch(span, hashed, destroyed, barred))
     return found
 
 
@@ -109,6 +114,9 @@ def _of_devices(batch: pa.RecordBatch, epoch: Epoch) -> pa.Table:
     rows = np.flatnonzero(np.isin(device, epoch.pseudonyms) & (t >= epoch.span.start) & (t < epoch.span.end))
     order = np.argsort(epoch.pseudonyms, kind="stable")
     numbers = order[np.searchsorted(epoch.pseudonyms[order], device[rows])]
+    if epoch.barred is not None and epoch.barred.any():
+        may = ~epoch.barred[numbers]
+        rows, numbers = rows[may], numbers[may]
     taken = batch.take(pa.array(rows))
     columns = [pa.array(numbers, pa.int32()), *(taken.column(name) for name in FOUND.names[1:])]
     return pa.table(columns, schema=FOUND)

@@ -183,7 +183,8 @@ def _look_up(parts: Parts, number: int, order: Order, *, now: int) -> tuple[pa.T
     """Return the order's pings, in memory only (step 5): none at a sensitive place, none revealing it."""
     offset = parts.config.offset
     with parts.database.read() as session:
-        stretches = lookup.epochs(session, parts.ring, order, offset)
+        verified = stored.get(session, number).log_index
+        stretches = lookup.epochs(session, parts.ring, order, offset, verified=verified)
     found = lookup.in_lake(parts.lake, order, stretches, now=now)
     with parts.database.read() as session:
         kept = holds.kept(session, parts.ring, number)

@@ -6,11 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from passersby.errors import EngineFailed
 from passersby.model.schema import TABLES
+
+NOBODY = np.empty(0, np.int64)
+"""No device: nothing is left out of a view."""
+
+WITHOUT = "without_devices"
+"""Name of the table of devices that views leave out."""
 
 _HUGE = pa.decimal128(38, 0)
 
@@ -21,7 +29,12 @@ class Engine(Protocol):
     name: str
 
     def query(
-        self, sql: str, tables: Mapping[str, Sequence[Path]], values: Mapping[str, pa.Table] | None = None
+        self,
+        sql: str,
+        tables: Mapping[str, Sequence[Path]],
+        values: Mapping[str, pa.Table] | None = None,
+        *,
+        without: npt.NDArray[np.int64] = NOBODY,
     ) -> pa.Table:
         """Run one SELECT and return its rows; whole numbers are int64 or int32, never wider.
 
@@ -29,6 +42,7 @@ class Engine(Protocol):
             sql: one statement of the portable subset.
             tables: views over Parquet files by name; no files: an empty table of `model.schema.TABLES`.
             values: small tables by name.
+            without: devices whose rows the views over files leave out.
 
         Raises:
             UsageError: the statement is not in the portable subset.
@@ -52,6 +66,11 @@ def schema_of(name: str) -> pa.Schema:
         msg = f"`{name}` is no table of the lake, so that an empty one has no columns"
         raise ValueError(msg)
     return TABLES[name]
+
+
+def devices_table(devices: npt.NDArray[np.int64]) -> pa.Table:
+    """Return devices as a table of one column."""
+    return pa.table({"device": pa.array(devices, pa.int64())})
 
 
 def normalised(table: pa.Table) -> pa.Table:

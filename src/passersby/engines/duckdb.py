@@ -13,10 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from passersby.engines import dialect
-from passersby.engines.base import failed, normalised, schema_of
+from passersby.engines.base import NOBODY, WITHOUT, devices_table, failed, normalised, schema_of
 from passersby.engines.spill import Spill
 from passersby.errors import DiskFull, EngineFailed, PassersbyError
 
@@ -41,11 +43,16 @@ class DuckDB:
         self._running: set[duckdb.DuckDBPyConnection] = set()
 
     def query(
-        self, sql: str, tables: Mapping[str, Sequence[Path]], values: Mapping[str, pa.Table] | None = None
+        self,
+        sql: str,
+        tables: Mapping[str, Sequence[Path]],
+        values: Mapping[str, pa.Table] | None = None,
+        *,
+        without: npt.NDArray[np.int64] = NOBODY,
     ) -> pa.Table:
         """Run one SELECT; see `engines.base.Engine`."""
         dialect.check(sql)
-        with self._connection(tables, values or {}) as connection, _as_engine_failed():
+        with self._connection(tables, values or {}, without) as connection, _as_engine_failed():
             return normalised(_interruptible(connection, sql))
 
     def close(self) -> None:
@@ -56,7 +63,10 @@ class DuckDB:
 
     @contextlib.contextmanager
     def _connection(
-        self, tables: Mapping[str, Sequence[Path]], values: Mapping[str, pa.Table]
+        self,
+        tables: Mapping[str, Sequence[Path]],
+        values: Mapping[str, pa.Table],
+        without: npt.NDArray[np.int64],
     ) -> Iterator[duckdb.DuckDBPyConnection]:
         with _as_engine_failed():
             connection = duckdb.connect(":memory:", config=self._settings())
@@ -64,8 +74,10 @@ class DuckDB:
         try:
             with _as_engine_failed():
                 _confine(connection, [path for paths in tables.values() for path in paths])
+                if len(without):
+                    connection.register(WITHOUT, devices_table(without))
                 for name, paths in tables.items():
-                    connection.execute(_view_sql(name, paths))
+                    connection.execute(_view_sql(name, paths, anti=bool(len(without))))
                 for name, table in values.items():
                     connection.register(name, table)
             yield connection
@@ -95,14 +107,16 @@ def _confine(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> No
     connection.execute("SET lock_configuration = true")
 
 
-def _view_sql(name: str, paths: Sequence[Path]) -> str:
+def _view_sql(name: str, paths: Sequence[Path], *, anti: bool) -> str:
     if paths:
         files = ", ".join(_quoted(str(path)) for path in paths)
         source = f"SELECT * FROM read_parquet([{files}], hive_partitioning = false)"  # noqa: S608  (quoted)
+        if anti:
+            source += f" ANTI JOIN {WITHOUT} USING (device)"
     else:
         columns = (f"CAST(NULL AS {_TYPES[field.type]}) AS {field.name}" for field in schema_of(name))
         source = f"SELECT {', '.join(columns)} WHERE false"
-    return f'CREATE VIEW "{name}" AS {source}'
+    return f'CREATE TEMP VIEW "{name}" AS {source}'
 
 
 def _quoted(text: str) -> str:

@@ -17,10 +17,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from passersby.engines import dialect
-from passersby.engines.base import failed, normalised, schema_of
+from passersby.engines.base import NOBODY, devices_table, failed, normalised, schema_of
 from passersby.engines.spill import Spill
 from passersby.errors import DiskFull, NotReady
 
@@ -53,7 +55,12 @@ class Spark:
             self._errors, self._session = _start(master, self._spill.next(), settings or {})
 
     def query(
-        self, sql: str, tables: Mapping[str, Sequence[Path]], values: Mapping[str, pa.Table] | None = None
+        self,
+        sql: str,
+        tables: Mapping[str, Sequence[Path]],
+        values: Mapping[str, pa.Table] | None = None,
+        *,
+        without: npt.NDArray[np.int64] = NOBODY,
     ) -> pa.Table:
         """Run one SELECT; see `engines.base.Engine`."""
         text = dialect.to_spark(sql)
@@ -64,9 +71,12 @@ class Spark:
             try:
                 # views live in a session: two statements at once do not see each other's
                 session = self._session.newSession()
+                gone = session.createDataFrame(devices_table(without)) if len(without) else None
                 for name, paths in tables.items():
                     if paths:
-                        session.read.parquet(*map(str, paths)).createOrReplaceTempView(name)
+                        rows = session.read.parquet(*map(str, paths))
+                        kept = rows if gone is None else rows.join(gone, "device", "left_anti")
+                        kept.createOrReplaceTempView(name)
                 for name, table in given.items():
                     session.createDataFrame(table).createOrReplaceTempView(name)
                 return normalised(session.sql(text).toArrow())

@@ -58,6 +58,12 @@ def _locked(path: Path) -> int | None:
     return descriptor
 
 
+def clear(root: Path) -> None:
+    """Remove what processes that ended left below `root`, if there is such a folder."""
+    if root.is_dir():
+        _sweep(root)
+
+
 def _sweep(root: Path) -> None:
     for folder in root.iterdir():
         # another process may be sweeping the same folder

@@ -96,7 +96,7 @@ def run(
         for level, text in sql(planned).items():
             parts = []
             for files in groups:
-                parts.append(engine.query(text, files, given))
+                parts.append(engine.query(text, files, given, without=snapshot.withdrawn))
                 snapshot.renew(renew())
             found[level] = _total(parts, planned.measure.keys)
     return found

@@ -13,8 +13,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from passersby.config import Config
+from passersby.consent import withdrawals
 from passersby.consent.fields import Normalise
 from passersby.consent.registers import ConsentRegisters, Terms
+from passersby.consent.withdrawals import Barred
 from passersby.errors import Busy, NotReady, Refusal, WrongSchema
 from passersby.ingest.passes import Clock
 from passersby.ingest.screen import Consents, Rules
@@ -46,6 +48,7 @@ class Admitted:
     cover: Cover
     sealed: frozenset[tuple[int, int]]
     versions: Mapping[str, int]
+    epochs: frozenset[int]
     notes: tuple[str, ...]
 
 
@@ -94,9 +97,11 @@ class Admission:
                 normalise = _normaliser(schema)
                 self._consents.load(consent, supplier=supplier, normalise=normalise, now=clock.now)
             # before anything else is read: what changes after this is noticed by `require_unchanged`
-            with self._database.read() as session:
+            with self._database.write() as session:
                 versions = self._versions(session, number)
-            rules = self._rules(number, contract, schema, clock)
+                barred = withdrawals.barred(session, self._ring)
+                epochs = self._ring.epochs(session)
+            rules = self._rules(number, contract, schema, barred, clock)
         cover = self.cover()
         return Admitted(
             number=number,
@@ -106,6 +111,7 @@ class Admission:
             cover=cover,
             sealed=self._sealed(contract),
             versions=versions,
+            epochs=epochs,
             notes=() if len(cover.places) else (_NO_LIST,),
         )
 
@@ -122,6 +128,24 @@ class Admission:
         if self._versions(session, admitted.number) != admitted.versions:
             msg = "The consent register or a list of sensitive places was replaced meanwhile."
             raise Busy(msg, "Run the command again; nothing was stored.")
+        self._judge_withdrawals(session, admitted)
+
+    def _judge_withdrawals(self, session: Session, admitted: Admitted) -> None:
+        """Let the commit of a delivery take note of devices that withdrew while it was read.
+
+        Nobody reads their rows, since the withdrawal knows their pseudonyms, but for those under a key that
+        was made after it.
+
+        Raises:
+            Busy: such a key was made.
+        """
+        seen = admitted.rules.barred.newest
+        if withdrawals.newest(session) == seen:
+            return
+        if self._ring.epochs(session) != admitted.epochs:
+            msg = "A device withdrew while this delivery, the first of its time, was read."
+            raise Busy(msg, "Run the command again; nothing was stored.")
+        withdrawals.search_again(session, seen)
 
     def _versions(self, session: Session, number: int) -> dict[str, int]:
         lists = {f"places:{name}": version for name, version in self._places.versions(session).items()}
@@ -147,7 +171,7 @@ class Admission:
             raise banned.refusal(banned.BIDSTREAM) from None
         return schema
 
-    def _rules(self, number: int, contract: Contract, schema: Schema, clock: Clock) -> Rules:
+    def _rules(self, number: int, contract: Contract, schema: Schema, barred: Barred, clock: Clock) -> Rules:
         terms = Terms(contract.notice_version, contract.notice_sha256, contract.purposes)
         register = self._consents.current(number, now=clock.now, terms=terms)
         required = contract.needs_consent
@@ -162,6 +186,7 @@ class Admission:
             first_day=contract.dates_from,
             last_day=contract.dates_to,
             offset=self._config.offset,
+            barred=barred,
             consents=consents,
             epoch_of=self._ring.epoch_of,
             epoch_key=_EpochKeys(self._database, self._ring, clock),

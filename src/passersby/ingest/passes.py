@@ -44,16 +44,21 @@ class Clock:
 
 @dataclass
 class Counts:
-    """What was counted in steps 1 to 7: rows read, rejected by reason, and lines of some of them."""
+    """What was counted in steps 1 to 7: rows read, rejected by reason, and lines of some of them.
+
+    `met` are the ids of deletion lists that came along; they are in memory only.
+    """
 
     read: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     examples: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    met: set[str] = field(default_factory=set, repr=False)
 
     def add(self, part: Screened) -> None:
         """Count one batch."""
         self.read += part.read
         self.rejected.update(part.rejected)
+        self.met |= part.met
         for reason, lines in part.examples.items():
             self.examples.setdefault(reason, tuple(lines))
 

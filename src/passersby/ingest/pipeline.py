@@ -20,11 +20,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from passersby.config import Config
+from passersby.consent import withdrawals
 from passersby.derive.derivation import derive_days, stale_days
 from passersby.errors import IntegrityError, OperationError
 from passersby.ingest import deliveries, purging
@@ -78,6 +79,7 @@ class Ingest:
         self._config = config
         self._database = database
         self._lake = lake
+        self._ring = ring
         self._sweep = sweep or lake.sweep
         self._threads = config.threads or os.cpu_count() or 1
         self._admission = Admission(root, config, database, ring)
@@ -174,7 +176,7 @@ class Ingest:
             # 8 the same among what earlier deliveries brought
             beside = purging.revealing(self._lake, work, stored.inside, now=clock.now)
             with self._admission.refusals_logged(report.supplier, clock):
-                self._commit(report, admitted, work, beside, clock)
+                self._commit(report, admitted, work, beside, counts.met, clock)
         # 11 derive the touched days
         self._derive(report, stored.days, clock)
         return report
@@ -219,9 +221,18 @@ class Ingest:
             return self._lake.root / session.get_one(Intent, work.id).folder
 
     def _commit(
-        self, report: Report, admitted: Admitted, work: Work, beside: Rewritten, clock: Clock
+        self,
+        report: Report,
+        admitted: Admitted,
+        work: Work,
+        beside: Rewritten,
+        met: Collection[str],
+        clock: Clock,
     ) -> None:
-        """Make the delivery visible: its row, its files and its log entry, in one transaction."""
+        """Make the delivery visible: its row, its files and its log entry, in one transaction.
+
+        With it withdraw the devices of deletion lists that it `met`: what is stored of them is to be erased.
+        """
         now = clock.now
         with self._database.write() as session:
             deliveries.lock_supplier(session, admitted.number)
@@ -234,6 +245,10 @@ class Ingest:
             if beside.replaces:
                 days = {part.day for part in beside.parts}
                 purging.rewritten(session, f"delivery {report.delivery}", days, now=now)
+            if met:
+                withdrawals.record(
+                    session, self._ring, sorted(met), cause=withdrawals.LIST, now=now, erase=True
+                )
             public: dict[str, JSON] = {"delivery": report.delivery, "supplier": report.supplier}
             append(session, "delivery.stored", public, _private(report), now=now)
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from passersby.model.period import day_name
 
-WITHHELD_REASONS = frozenset({"opt-out", "no-consent", "consent-later", "epoch-destroyed", "sealed"})
+WITHHELD_REASONS = frozenset(
+    {"opt-out", "withdrawn", "no-consent", "consent-later", "epoch-destroyed", "sealed"}
+)
 """Reasons that say something about a person, a place or another delivery: one banded total in a receipt."""
 
 

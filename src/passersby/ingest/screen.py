@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from passersby.consent.fields import permits
 from passersby.consent.registers import NEVER, Register
+from passersby.consent.withdrawals import Barred
 from passersby.keys.pseudonym import pseudonyms
 from passersby.model.cells import FINEST, cells_at
 from passersby.model.period import DAY, Period
@@ -45,6 +46,7 @@ class Rules:
         first_day: first local day that the contract accepts.
         last_day: last local day.
         offset: seconds east of UTC of the deployment.
+        barred: who withdrew.
         consents: None where another legal basis is recorded and no register is loaded.
         epoch_of: epoch of a period.
         epoch_key: secret key of an epoch, None once it was destroyed; called from any thread.
@@ -53,6 +55,7 @@ class Rules:
     first_day: int
     last_day: int
     offset: int
+    barred: Barred
     consents: Consents | None
     epoch_of: Callable[[Period], int]
     epoch_key: Callable[[int], bytes | None]
@@ -60,19 +63,23 @@ class Rules:
 
 @dataclass(frozen=True)
 class Screened:
-    """What became of a batch: pings with the columns of `spill.SCHEMA`, and the rejected rows by reason."""
+    """What became of a batch: pings with the columns of `spill.SCHEMA`, and the rejected rows by reason.
+
+    `met` are the ids that are on a deletion list and had not withdrawn yet.
+    """
 
     pings: pl.DataFrame
     read: int
     rejected: dict[str, int]
     examples: dict[str, list[int]]
     position: int
+    met: frozenset[str] = frozenset()
 
 
 def screen(batch: Batch, rules: Rules) -> Screened:
     """Apply steps 5 to 7. The first reason that applies to a row counts.
 
-    `outside-contract`, `no-consent`, `consent-later`, `epoch-destroyed`, in this order.
+    `outside-contract`, `withdrawn`, `no-consent`, `consent-later`, `epoch-destroyed`, in this order.
     """
     rejected, examples = dict(batch.rejected), dict(batch.examples)
 
@@ -92,6 +99,9 @@ def screen(batch: Batch, rules: Rules) -> Screened:
     encoded = frame["id"].to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode()
     ids, codes = encoded.dictionary, pl.Series("id", encoded.indices.to_numpy())
     frame = frame.with_columns(codes)
+    gone = rules.barred.hits(ids)
+    listed = rules.barred.lists.hits(ids) & ~gone
+    frame = drop(frame, "withdrawn", (gone | listed)[codes.to_numpy()])
     given = _given(frame, ids, rules.consents)
     never = given == NEVER
     frame = drop(frame, "no-consent", never)
@@ -100,7 +110,8 @@ def screen(batch: Batch, rules: Rules) -> Screened:
     devices, lost = _devices(frame, ids, rules)
     frame = drop(frame.with_columns(pl.Series("device", devices)), "epoch-destroyed", lost)
     # 7 cell, of the position as it is stored
-    return Screened(_pings(frame), batch.read, rejected, examples, batch.position)
+    met = frozenset(ids.filter(pa.array(listed)).to_pylist())
+    return Screened(_pings(frame), batch.read, rejected, examples, batch.position, met)
 
 
 def _given(frame: pl.DataFrame, ids: pa.Array, consents: Consents | None) -> npt.NDArray[np.int64]:

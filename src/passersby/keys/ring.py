@@ -136,6 +136,20 @@ class KeyRing:
             return None, row.destroyed if row else None
         return self._unwrapped(session, row.wrapped, _epoch(epoch, row.id)), None
 
+    def living(self, session: Session) -> Iterator[tuple[int, bytes]]:
+        """Yield every epoch that has a key, and the key.
+
+        Raises:
+            IntegrityError: a stored key does not open.
+        """
+        for row in session.scalars(select(EpochKey).where(EpochKey.wrapped.is_not(None))).all():
+            if row.wrapped is not None:
+                yield row.epoch, self._unwrapped(session, row.wrapped, _epoch(row.epoch, row.id))
+
+    def epochs(self, session: Session) -> frozenset[int]:
+        """Return the epochs that have, or had, a key."""
+        return frozenset(session.scalars(select(EpochKey.epoch)))
+
     def epoch_id(self, session: Session, epoch: int) -> str | None:
         """Return the public name of an epoch's key, None if it never had one."""
         return session.scalar(select(EpochKey.id).where(EpochKey.epoch == epoch))

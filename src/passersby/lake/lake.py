@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from passersby.lake import durable, layout, manifest, retention, snapshots, sweep, write
 from passersby.lake.layout import Layout
-from passersby.lake.manifest import Keep, nothing_held
+from passersby.lake.manifest import Hidden, Keep, nobody_hidden, nothing_held
 from passersby.lake.retention import Expired
 from passersby.lake.snapshots import Snapshot
 from passersby.lake.write import Work
@@ -30,19 +30,28 @@ class Lake:
         buckets: number of device buckets of a day.
         offset: seconds east of UTC of days and hours.
         keep: is shown every file of pings before its rows are deleted, by date or by a purge.
+        hidden: returns the devices that withdrew: every snapshot comes with them.
 
     Raises:
         OperationError: the folder cannot be made.
     """
 
     def __init__(
-        self, root: Path, database: Database, *, buckets: int, offset: int, keep: Keep = nothing_held
+        self,
+        root: Path,
+        database: Database,
+        *,
+        buckets: int,
+        offset: int,
+        keep: Keep = nothing_held,
+        hidden: Hidden = nobody_hidden,
     ) -> None:
         self.root = root.absolute()
         self.database = database
         self.buckets = buckets
         self.offset = offset
         self._keep = keep
+        self._hidden = hidden
         with durable.as_operation_error("opening the lake"):
             durable.make_folder(self.root)
 
@@ -63,7 +72,7 @@ class Lake:
 
     def snapshot(self, now: int) -> AbstractContextManager[Snapshot]:
         """Return a context manager that yields the lake as it is now and keeps its files on disk."""
-        return snapshots.opened(self.database, self.root, now=now)
+        return snapshots.opened(self.database, self.root, hidden=self._hidden, now=now)
 
     def sweep(self, now: int, *, published_ahead: bool = False) -> list[str]:
         """Repair what an interrupted command left; return what was done, in plain words.

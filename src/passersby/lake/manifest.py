@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Select, or_, select, text, update
 from sqlalchemy.orm import Session
 
@@ -17,6 +19,15 @@ from passersby.store.tables import File, Sealed, Snapshot
 
 Keep: TypeAlias = Callable[[Session, Sequence[File], int], None]
 """Looks at files of pings whose rows are about to be deleted: `(session that deletes them, files, now)`."""
+
+
+Hidden: TypeAlias = Callable[[Session], npt.NDArray[np.int64]]
+"""Returns the devices (sorted) whose rows no reader may see, as they stand in a session's transaction."""
+
+
+def nobody_hidden(_session: Session) -> npt.NDArray[np.int64]:
+    """Hide nobody: the `Hidden` of a lake whose devices cannot withdraw."""
+    return np.empty(0, np.int64)
 
 
 def nothing_held(_session: Session, _files: Sequence[File], _now: int) -> None:

@@ -68,7 +68,7 @@ def tables(file: FileRef, columns: Sequence[str] | None = None) -> Iterator[pa.T
     Raises:
         IntegrityError: the file cannot be read.
     """
-    with _readable(), pq.ParquetFile(file.path) as parquet:
+    with readable(), pq.ParquetFile(file.path) as parquet:
         schema = TABLES[file.table]
         names = list(columns or schema.names)
         wanted = pa.schema([schema.field(name) for name in names])
@@ -109,7 +109,12 @@ def _copy(file: FileRef, writer: FileWriter, groups: int) -> None:
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
+def readable() -> Iterator[None]:
+    """Turn the failure of reading a file into ours.
+
+    Raises:
+        IntegrityError: it cannot be read.
+    """
     try:
         yield
     except (OSError, pa.ArrowException) as error:

@@ -1,4 +1,10 @@
-"""Readers: a consistent view of the lake, and the lease that keeps its files on disk."""
+"""Readers: a consistent view of the lake, and the lease that keeps its files on disk.
+
+A view is files together with the devices that withdrew (`Snapshot.withdrawn`), as of one transaction. Whoever
+makes something of rows leaves these out: engines by an anti join in the view of each table
+(`engines.base.Engine.query`), derivation as devices that give no rows. Court orders look by themselves
+who had withdrawn when an order was verified (`disclosure.lookup`).
+"""
 
 from __future__ import annotations
 
@@ -6,11 +12,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy import delete, update
 
 from passersby.errors import OperationError
 from passersby.lake import manifest
-from passersby.lake.manifest import FileRef
+from passersby.lake.manifest import FileRef, Hidden
 from passersby.store.database import Database
 from passersby.store.tables import File, Reader
 
@@ -23,10 +31,20 @@ class Snapshot:
 
     Args:
         number: the lake's clock.
+        withdrawn: sorted devices whose rows nobody may read.
     """
 
-    def __init__(self, database: Database, root: Path, *, reader: int, number: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        root: Path,
+        *,
+        reader: int,
+        number: int,
+        withdrawn: npt.NDArray[np.int64],
+    ) -> None:
         self.number = number
+        self.withdrawn = withdrawn
         self._database = database
         self._root = root
         self._reader = reader
@@ -70,16 +88,16 @@ class Snapshot:
 
 
 @contextmanager
-def opened(database: Database, root: Path, *, now: int) -> Iterator[Snapshot]:
+def opened(database: Database, root: Path, *, hidden: Hidden, now: int) -> Iterator[Snapshot]:
     """Register a reader for the duration of the block."""
     with database.write() as session:
         number = manifest.lock(session)
         reader = Reader(snapshot=number, lease_until=now + LEASE_S)
         session.add(reader)
         session.flush()
-        identity = reader.id
+        identity, withdrawn = reader.id, hidden(session)
     try:
-        yield Snapshot(database, root, reader=identity, number=number)
+        yield Snapshot(database, root, reader=identity, number=number, withdrawn=withdrawn)
     finally:
         with database.write() as session:
             session.execute(delete(Reader).where(Reader.id == identity))

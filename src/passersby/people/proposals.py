@@ -44,6 +44,7 @@ TAINT = "supplier.taint"
 THAW = "freeze.end"
 
 _REGISTRARS, _SECONDS = ("custodian", "legal"), ("custodian", "legal", "privacy")
+_STAFF = ("custodian", "privacy")
 
 RULES: dict[str, Rule] = {
     "sensitive.change": Rule(
@@ -59,6 +60,8 @@ RULES: dict[str, Rule] = {
         approvers=_SECONDS,
     ),
     THAW: Rule("End a freeze", ("custodian", "overseer"), ("custodian", "overseer")),
+    "subject.check": Rule("Let a holder see, whom an operator checked", _STAFF, ("privacy", "legal")),
+    "subject.enrol-app": Rule("Enrol the key of a supplier's app", _STAFF, ("privacy", "legal")),
 }
 """Kind of act -> its rule. A kind's effect is in `deployment.acts`."""
 

@@ -161,7 +161,21 @@ ACCOUNTS: dict[str, tuple[str, str]] = {"role-missing": ROLE_MISSING, "same-pers
 LOG: dict[str, tuple[str, str]] = {"no-witness": NO_WITNESS, "witnesses-away": WITNESSES_AWAY}
 """Codes of what must not happen without outside witnesses of the log."""
 
-REFUSALS: dict[str, tuple[str, str]] = DECISION | GATE | SUPPLIERS | ACCOUNTS | DUTIES | LOG | ORDERS
+HOLDERS: dict[str, tuple[str, str]] = {
+    "proof-invalid": (
+        "The proof does not show that a device's holder asks for this.",
+        "It must be of a key that is enrolled, for this deployment, a day old at most, and not used before.",
+    ),
+    "copy-waits": (
+        "A copy takes two requests, 72 hours apart, and a notice that was shown on the device in between.",
+        "Let the app fetch its notices (`passersby subject notices`), and ask again after 72 hours.",
+    ),
+}
+"""Codes of what holders of devices ask for. They do not tell whether a device is known."""
+
+REFUSALS: dict[str, tuple[str, str]] = (
+    DECISION | GATE | SUPPLIERS | ACCOUNTS | DUTIES | LOG | ORDERS | HOLDERS
+)
 """Every code with its message and its next step."""
 
 
@@ -202,6 +216,7 @@ def markdown() -> str:
         ("Duties", "What people have stopped, or must do first.", DUTIES),
         ("The log", "What must not happen without outside witnesses of the log.", LOG),
         ("Court orders", "What is checked before anything is looked up; counted by code in the log.", ORDERS),
+        ("Holders of devices", "The text is the same whether a device is known or not.", HOLDERS),
     ):
         rows = [f"| `{code}` | {message} | {step} |" for code, (message, step) in table.items()]
         head = ["| code | what you read | what you can do |", "|---|---|---|"]

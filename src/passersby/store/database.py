@@ -130,6 +130,28 @@ class Database:
         row = dialect.insert(cast("Table", table.__table__)).values(**values).on_conflict_do_nothing()
         return session.scalar(row.returning(literal(1))) is not None
 
+    def compact(self) -> None:
+        """Rewrite the database without what was deleted from it, its write-ahead log included.
+
+        On PostgreSQL, VACUUM frees the space of deleted rows; its own logs are its administrator's.
+
+        Raises:
+            Busy: another process uses the database.
+            DiskFull: there is no room for a second copy.
+        """
+        with _as_operation_error(), self.engine.connect() as connection:
+            raw = connection.connection.driver_connection
+            assert raw is not None  # noqa: S101 (for the type checker)
+            try:
+                if self.is_sqlite:
+                    raw.execute("VACUUM")
+                    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                else:
+                    raw.autocommit = True
+                    raw.execute("VACUUM")
+            except sqlite3.OperationalError as error:
+                raise _translated(OperationalError("VACUUM", None, error)) from error
+
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()

@@ -78,15 +78,13 @@ def disclose(
     """
     with database.write() as session:
         signed.require(session, actor, "custodian", "overseer")
-        held = {field.name: field for field in reveal(session, index)}
-        _check_names(names, to, list(held))
-        entry = stored(session, index, index + 1)[0]
+        _check_names(names, to, [field.name for field in reveal(session, index)])
         what: dict[str, JSON] = {"entry": index, "fields": sorted(names), "to": to}
         private: dict[str, JSON] = {**what, "signature": actor.sign(digest(what), _KIND)}
         del private["entry"]
         append(session, _KIND, {"entry": index, "by": actor.id}, private, now=now)
     publisher.publish(database)
-    shown = document(entry, [held[name] for name in sorted(names)], prove(publisher.folder, index))
+    shown = shown_fields(database, publisher, index, names)
     return json.dumps(shown, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
@@ -100,6 +98,16 @@ def document(entry: bytes, fields: Sequence[Revealed], proof: str) -> dict[str, 
     """
     disclosures = [_encode(field) for field in fields]
     return {"format": FORMAT, "entry": entry.decode(), "disclosures": disclosures, "proof": proof}
+
+
+def shown_fields(
+    database: Database, publisher: Publisher, index: int, names: Sequence[str]
+) -> dict[str, Any]:
+    """Return the document about a published entry and some of its hidden fields; the caller logs why."""
+    with database.read() as session:
+        held = {field.name: field for field in reveal(session, index)}
+        entry = stored(session, index, index + 1)[0]
+    return document(entry, [held[name] for name in sorted(names)], prove(publisher.folder, index))
 
 
 def check(document: bytes, vkey: str, changes: Sequence[Rekeyed] = ()) -> Disclosed:

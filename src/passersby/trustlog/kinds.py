@@ -106,6 +106,14 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "delivery.purged": ("delivery",),
         "deployment.frozen": ("freeze", "by"),
         "deployment.thawed": ("freeze", "proposal"),
+        "subject.withdrawn": ("withdrawal", "cause"),
+        "subject.rewritten": ("erasure",),
+        "subject.erased": ("erasure",),
+        "subject.shown": ("request", "how"),
+        "subject.copied": ("request",),
+        "subject.notified": (),
+        "subject.enrolled": ("supplier", "by"),
+        "subject.listed": ("by",),
     }
 )
 """Kind of entry -> names of its public fields. Every other field is a salted commitment."""
@@ -169,6 +177,14 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "delivery.purged": "All rows of a bad delivery, and what was derived from them, left the lake.",
         "deployment.frozen": "One person stopped all that takes data in or hands data out.",
         "deployment.thawed": "Two people ended a freeze.",
+        "subject.withdrawn": "Devices withdrew; nothing reads their rows from here on.",
+        "subject.rewritten": "Rows of devices left the lake; replaced files may still lie on the disk.",
+        "subject.erased": "Rows of devices are gone from the disk, which was checked.",
+        "subject.shown": "A holder was told which suppliers and months there are, or who received what.",
+        "subject.copied": "A holder got a copy of their device's pings of one supplier.",
+        "subject.notified": "Notices that waited for a device's holder were handed over to be shown on it.",
+        "subject.enrolled": "Keys that prove holders were enrolled: a supplier's app's, or of its devices.",
+        "subject.listed": "A deletion list of hashed ids is in force: whoever is on it is erased once met.",
     }
 )
 """Kind of entry -> one sentence for a reader of the log."""

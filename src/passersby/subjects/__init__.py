@@ -1,0 +1,1 @@
+"""The rights of devices' holders: see, withdraw, erase."""

@@ -1,0 +1,104 @@
+"""What holders asked for, and by when it must be done: the clocks that `status` shows.
+
+A request counts from the day on which it arrived, by whatever way; one command carries most of them out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from passersby.errors import UsageError
+from passersby.model.period import DAY, day_name
+from passersby.store.subject_tables import SubjectRequest
+
+WITHDRAW, ERASE, SHOW, RECIPIENTS, COPY = "withdraw", "erase", "show", "recipients", "copy"
+
+DAYS = MappingProxyType({WITHDRAW: 15, ERASE: 30, SHOW: 30, RECIPIENTS: 30, COPY: 30})
+"""What is asked for -> days until it must be done at the latest (controls F1 to F4)."""
+
+_SOON_S = 14 * DAY
+_STEPS = MappingProxyType(
+    {
+        ERASE: "`passersby subject receipt` says what it waits for",
+        SHOW: "`passersby proposal list` shows whose signature is missing",
+        COPY: "the holder's second request is missing",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """Sentences about open requests: those that are in time, and those that are overdue."""
+
+    soon: tuple[str, ...]
+    overdue: tuple[str, ...]
+
+
+def add(
+    session: Session,
+    what: str,
+    *,
+    received: int | None,
+    now: int,
+    done: bool,
+    erasure: int | None = None,
+    proof: str | None = None,
+) -> SubjectRequest:
+    """Record a request.
+
+    Args:
+        session: a session that may write.
+        what: a key of `DAYS`.
+        received: when it arrived, epoch s; None: now.
+        now: epoch s.
+        done: whether it is carried out with this.
+        erasure: number of the erasure that it waits for.
+        proof: SHA-256 of the signed request that proved the holder.
+
+    Raises:
+        UsageError: it arrives in the future.
+    """
+    arrived = now if received is None else received
+    if arrived > now:
+        raise UsageError("A request cannot have arrived in the future.", "Give the day on which it came.")
+    row = SubjectRequest(
+        what=what,
+        received=arrived,
+        due=arrived + DAYS[what] * DAY,
+        erasure=erasure,
+        proof=proof,
+        created=now,
+        done=now if done else None,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def end(session: Session, erasure: int, *, now: int) -> None:
+    """Record that what waited for an erasure is done."""
+    waits = update(SubjectRequest).where(SubjectRequest.erasure == erasure, SubjectRequest.done.is_(None))
+    session.execute(waits.values(done=now))
+
+
+def clocks(session: Session, *, now: int) -> Clocks:
+    """Return what is open and due within two weeks, and what is overdue."""
+    rows = session.scalars(
+        select(SubjectRequest)
+        .where(SubjectRequest.done.is_(None), SubjectRequest.due < now + _SOON_S)
+        .order_by(SubjectRequest.due, SubjectRequest.id)
+    ).all()
+    said = [
+        (
+            row.due,
+            f"holder's request {row.id} ({row.what}): due {day_name(row.due // DAY)}; {_STEPS[row.what]}",
+        )
+        for row in rows
+    ]
+    return Clocks(
+        tuple(text for due, text in said if due >= now), tuple(text for due, text in said if due < now)
+    )
