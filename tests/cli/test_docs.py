@@ -22,6 +22,7 @@ import loopback
 import worlds
 from passersby.cli import main
 from passersby.cli.reference import _flat
+from passersby.deployment import consents
 from passersby.gate import gate
 from passersby.people import proposals
 from passersby.privacy.label import FIELDS
@@ -295,3 +296,18 @@ def test_withdraw_a_delivery_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert Reader(tmp_path).follow(DOCS / "how-to" / "withdraw-a-delivery.md") == 7
     with world.open() as d, d.lake.snapshot(worlds.now()) as snapshot:
         assert {source for file in snapshot.files("pings") for source in file.sources} == {1}
+
+
+@pytest.mark.slow
+def test_load_consent_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = DOCS / "how-to" / "load-consent.md"
+    world = worlds.build(tmp_path / "world", devices=40, suppliers=("sovrn",), ingest=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PASSERSBY_DEPLOYMENT", str(world.root))
+    shutil.copy(world.key("custodian"), "me.pem")
+    shutil.copy(world.files.of("sovrn")[0], "pings.csv")
+    lines = re.findall(r"^    (\{.*\})$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    Path("register.ndjson").write_text("".join(f"{line}\n" for line in lines))
+    assert Reader(tmp_path).follow(page) == 3
+    with world.open() as d:
+        assert [(each.supplier, each.version) for each in consents.in_force(d)] == [("sovrn", 1)]

@@ -172,7 +172,7 @@ def registered(registers: ConsentRegisters, tmp_path: Path, *rows: Mapping[str, 
         supplier="acme",
         normalise=lambda ids: ids,
         now=NOW,
-        withdrawn=lambda _, ids: told.append(list(ids)),
+        withdrawn=lambda _s, ids, _t: told.append(list(ids)),
     )
     return told
 

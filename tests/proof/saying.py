@@ -112,8 +112,6 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
         ("proposal", "refuse", "1", "--reason", "a test", *at, *custodian),
         ("person", "add", "eve", "--role", "analyst", *at, *custodian),
         ("supplier", "suspend", "simple", "--reason", "a test", *at, *custodian),
-        ("supplier", "lineage", "simple", *at),
-        ("supplier", "taint", "simple", "--reason", "a test", *at, *custodian),
         ("licence", "revoke", worlds.LICENCE, *at, *custodian),
         ("init", folder / "second"),
         ("synth", folder / "made", "--devices", "20", "--days", "1"),
@@ -224,8 +222,6 @@ def run_wrong_commands(world: worlds.World, folder: Path, said: Said) -> None:
     said.command("release", "verify", ID, *at)
     said.command("ingest", folder / "simple.csv", "--supplier", "nobody", *at, *custodian)
     said.command("status", "-d", folder)
-    said.command("supplier", "lineage", ID, *at)
-    said.command("supplier", "taint", ID, "--reason", ID, *at, *custodian)
     run_frozen_commands(world, folder, said)
 
 

@@ -20,7 +20,7 @@ from passersby.deployment import plans, views
 from passersby.deployment.opened import Deployment
 from passersby.disclosure import release
 from passersby.gate import gate
-from proof import planting, saying, saying_holders, traces
+from proof import planting, saying, saying_holders, saying_suppliers, traces
 from proof.planting import ID, Said
 
 APART = {
@@ -110,6 +110,7 @@ def test_no_command_says_who_it_is(scene: Scene, tmp_path: Path) -> None:
         patch.setattr(release, "TICK_S", 0.001)
         saying.run_order_commands(world, folder, said)
     saying.run_commands(world, folder, said)
+    saying_suppliers.run_commands(world, folder, said)
     good = [words for words, code in said.codes if code == 0]
     saying.run_wrong_commands(world, folder, said)
     saying_holders.run_holder_commands(scene.world.copied(tmp_path / "another"), folder, said)

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from passersby.cli import (
     bundle,
+    consents,
     courts,
     data,
     demo,
@@ -44,6 +45,7 @@ GROUPS = (
     keys,
     records,
     taints,
+    consents,
     proposals,
     data,
     sensitive,

@@ -204,10 +204,6 @@ def _named(raw: pl.DataFrame) -> pl.DataFrame:
 def _text(values: pl.Series) -> pl.Series:
     if isinstance(values.dtype, pl.List):
         return values.list.eval(pl.element().cast(pl.String, strict=False)).list.join(",")
-    if values.dtype.is_nested():
-        raise WrongSchema(
-            f"The field `{values.name}` of the consent file is a group.", "See docs/reference/consent.md."
-        )
     return values.cast(pl.String, strict=False)
 
 

@@ -20,8 +20,9 @@ import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
 from passersby.consent.fields import NAMES, TIMES, Normalise, checked
-from passersby.errors import BadRecord, UnreadableFile
+from passersby.errors import BadRecord, UnreadableFile, WrongSchema
 
+_SEE = "docs/reference/consent.md says what a file may hold."
 _BATCH_ROWS = 500_000
 _BLOCK_BYTES = 16 << 20
 _HEAD_BYTES = 1 << 16
@@ -50,21 +51,42 @@ def read(path: Path, normalise: Normalise, *, now: int) -> Iterator[pl.DataFrame
     with _opened(path) as (batches, first_line):
         line = first_line
         for batch in batches:
-            frame = _flat(pl.DataFrame(batch))
+            frame = _known(batch)
             yield checked(frame, normalise, line, now)
             line += len(frame)
 
 
-def _flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """Put the fields of groups beside them, under dotted names."""
-    groups = [name for name in frame.columns if isinstance(frame.schema[name], pl.Struct)]
-    inner = [
-        frame[group].struct.field(field).alias(f"{group}.{field}")
-        for group in groups
-        for field in frame[group].struct.fields
-        if f"{group}.{field}" in _KNOWN
-    ]
-    return frame.drop(groups).with_columns(inner)
+def _known(batch: pa.RecordBatch) -> pl.DataFrame:
+    """Return the fields that are read, those of groups under dotted names, checked down to their bytes."""
+    found: dict[str, pa.Array] = {}
+    for name, values in _columns(batch):
+        if name in found:
+            raise WrongSchema(f"The consent file has the column `{name}` twice.", "Leave one of them out.")
+        if not _is_plain(values.type):
+            raise WrongSchema(f"The field `{name}` of the consent file is of a strange type.", _SEE)
+        values.validate(full=True)
+        found[name] = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+    return pl.DataFrame({name: pl.Series(name, values) for name, values in found.items()})
+
+
+def _columns(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:
+    for field, values in zip(batch.schema, batch.columns, strict=True):
+        if pa.types.is_struct(field.type) and field.name in _GROUPS:
+            for inner, part in zip(field.type, values.flatten(), strict=True):
+                if f"{field.name}.{inner.name}" in _KNOWN:
+                    yield f"{field.name}.{inner.name}", part
+        elif field.name in _KNOWN:
+            yield field.name, values
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    tests = (
+        *(pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null),
+        *(pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_timestamp),
+    )
+    return any(test(kind) for test in tests)
 
 
 @contextmanager
@@ -84,7 +106,7 @@ def _opened(path: Path) -> Iterator[tuple[Iterator[pa.RecordBatch], int]]:
             start = stream.read(_HEAD_BYTES)
         with _stream(path, compression) as stream:
             yield _text(stream, start)
-    except pa.ArrowInvalid:
+    except (pa.ArrowInvalid, UnicodeError):
         raise _invalid() from None
     except (OSError, pa.ArrowException):
         msg = "The consent file cannot be read: it is missing, truncated or damaged."
@@ -139,6 +161,8 @@ def _text(stream: pa.NativeFile, start: bytes) -> tuple[Iterator[pa.RecordBatch]
         names = next(csv.reader([header]), [])
     except csv.Error:
         raise _invalid() from None
+    if _KNOWN.isdisjoint(names):
+        raise WrongSchema("The consent file has no column that is known.", _SEE)
     reader = pa_csv.open_csv(
         stream,
         read_options=pa_csv.ReadOptions(block_size=_BLOCK_BYTES),

@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -39,14 +40,14 @@ PURPOSE = "consent"
 NEVER = 2**62
 """`given_at` of an id without a consent in force: later than any ping."""
 
-Withdrawn = Callable[[Session, Sequence[str]], None]
-"""Is told the normalised ids of those who withdrew, in the transaction that puts a register into force."""
+Withdrawn = Callable[[Session, Sequence[str], int], None]
+"""Is told who withdrew: `(session that puts a register into force, their normalised ids, epoch s)`."""
 
 _FOLDER = "consent"
 _ROWS_AT_ONCE = 500_000
 
 
-def nobody(_session: Session, _ids: Sequence[str]) -> None:
+def nobody(_session: Session, _ids: Sequence[str], _now: int) -> None:
     """Do nothing about those who withdrew: the next delivery leaves them out."""
 
 
@@ -115,7 +116,14 @@ class ConsentRegisters:
         self._ring = ring
 
     def load(
-        self, path: Path, *, supplier: str, normalise: Normalise, now: int, withdrawn: Withdrawn = nobody
+        self,
+        path: Path,
+        *,
+        supplier: str,
+        normalise: Normalise,
+        now: int,
+        withdrawn: Withdrawn = nobody,
+        by: Mapping[str, JSON] = MappingProxyType({}),
     ) -> Loaded:
         """Put the register in `path` into force for a supplier; it replaces the one before.
 
@@ -125,6 +133,7 @@ class ConsentRegisters:
             normalise: brings ids to the form that the supplier's pings carry.
             now: epoch s.
             withdrawn: told who withdrew or opted out since the version before, if anybody did.
+            by: hidden fields for the log, such as who loads it.
 
         Raises:
             InputError: the file is not a valid register; nothing of it is in force.
@@ -157,10 +166,10 @@ class ConsentRegisters:
             durable.write(self._root / name, _parquet(register))
             left = _left(register, pl.concat(leaving), self._objecting(before))
             if left:
-                withdrawn(session, left)
+                withdrawn(session, left, now)
             row = {"supplier": number, "version": version, "sha256": digest}
             session.add(Consent(**row, path=name, rows=len(register), created=now))
-            private: dict[str, JSON] = {"sha256": digest, "rows": len(register)}
+            private: dict[str, JSON] = {"sha256": digest, "rows": len(register), **by}
             append(session, "consent.loaded", {"supplier": supplier, "version": version}, private, now=now)
         return Loaded(version, len(register), fresh=True)
 

@@ -15,12 +15,13 @@ from sqlalchemy.orm import Session
 from passersby.config import Config
 from passersby.consent import withdrawals
 from passersby.consent.fields import Normalise
-from passersby.consent.registers import ConsentRegisters, Terms
+from passersby.consent.registers import ConsentRegisters, Loaded, Terms, Withdrawn, nobody
 from passersby.consent.withdrawals import Barred
 from passersby.errors import Busy, NotReady, Refusal, WrongSchema
 from passersby.ingest.passes import Clock
 from passersby.ingest.screen import Consents, Rules
 from passersby.keys.ring import KeyRing
+from passersby.keys.signed import Actor, require
 from passersby.model import banned
 from passersby.policy import freeze
 from passersby.sensitive.cover import Cover
@@ -32,7 +33,7 @@ from passersby.store.database import Database
 from passersby.store.tables import Sealed
 from passersby.suppliers import registry
 from passersby.suppliers.contract import Contract
-from passersby.trustlog.entries import append
+from passersby.trustlog.entries import JSON, append
 
 _NO_LIST = "No list of sensitive places is in force: load one with `passersby sensitive load FILE`."
 
@@ -60,9 +61,19 @@ class Admission:
         config: its settings.
         database: its control database.
         ring: its keys.
+        withdrawn: told who withdrew in a consent register that is put into force.
     """
 
-    def __init__(self, root: Path, config: Config, database: Database, ring: KeyRing) -> None:
+    def __init__(
+        self,
+        root: Path,
+        config: Config,
+        database: Database,
+        ring: KeyRing,
+        *,
+        withdrawn: Withdrawn = nobody,
+    ) -> None:
+        self._withdrawn = withdrawn
         self._root = root
         self._config = config
         self._database = database
@@ -94,8 +105,7 @@ class Admission:
                 number, contract = registry.require_ready(session, supplier, now=clock.now)
             schema = self._schema(contract)
             if consent is not None:
-                normalise = _normaliser(schema)
-                self._consents.load(consent, supplier=supplier, normalise=normalise, now=clock.now)
+                self._load(consent, supplier, schema, by={}, now=clock.now)
             # before anything else is read: what changes after this is noticed by `require_unchanged`
             with self._database.write() as session:
                 versions = self._versions(session, number)
@@ -113,6 +123,31 @@ class Admission:
             versions=versions,
             epochs=epochs,
             notes=() if len(cover.places) else (_NO_LIST,),
+        )
+
+    def load_consent(self, path: Path, supplier: str, *, actor: Actor, now: int) -> Loaded:
+        """Put a supplier's consent register into force without a delivery; of a suspended one too.
+
+        Raises:
+            UnknownName: there is no such supplier.
+            InputError: the file is not a valid register; the one before stays in force.
+            Refusal: it is of a source that is never taken, or the actor is neither custodian nor has the role
+                legal or privacy (logged).
+        """
+        with self.refusals_logged(supplier, Clock(now)):
+            with self._database.read() as session:
+                _, contract = registry.get(session, supplier)
+                require(session, actor, "custodian", "legal", "privacy")
+            return self._load(path, supplier, self._schema(contract), by={"loaded_by": actor.id}, now=now)
+
+    def _load(self, path: Path, supplier: str, schema: Schema, *, by: Mapping[str, JSON], now: int) -> Loaded:
+        return self._consents.load(
+            path,
+            supplier=supplier,
+            normalise=_normaliser(schema),
+            now=now,
+            withdrawn=self._withdrawn,
+            by=by,
         )
 
     def require_unchanged(self, session: Session, admitted: Admitted, *, now: int) -> None:

@@ -222,7 +222,7 @@ def _parquet_leaves(path: Path) -> list[tuple[str, pa.DataType]]:
     """Return dotted path and type of each leaf column; Parquet allows a name to be there twice."""
     try:
         found = pq.read_schema(path)
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, UnicodeError):
         raise broken_parquet(path) from None
     leaves: list[tuple[str, pa.DataType]] = []
     pending = [(field.name, field.type) for field in reversed(list(found))]
