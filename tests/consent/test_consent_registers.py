@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from passersby.consent import withdrawals
 from passersby.consent.registers import NEVER, ConsentRegisters, Register, Terms, _latest_events
 from passersby.errors import BadRecord
 from passersby.keys.pseudonym import pseudonyms
@@ -162,18 +163,14 @@ def test_look_up_finds_exactly_what_is_there(known: set[int], asked: list[int]) 
 
 
 def registered(registers: ConsentRegisters, tmp_path: Path, *rows: Mapping[str, object]) -> list[list[str]]:
-    """Load records as NDJSON; return what the hook was told."""
+    """Load records as NDJSON; return who withdrew by it."""
     told: list[list[str]] = []
     path = tmp_path / "consent.ndjson"
     whole = [{"given_at": T, "state": "given", **row} for row in rows]
     path.write_text("".join(json.dumps(row) + "\n" for row in whole))
-    registers.load(
-        path,
-        supplier="acme",
-        normalise=lambda ids: ids,
-        now=NOW,
-        withdrawn=lambda _s, ids, _t: told.append(list(ids)),
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(withdrawals, "record", lambda _s, _r, ids, **_: told.append(list(ids)))
+        registers.load(path, supplier="acme", normalise=lambda ids: ids, now=NOW)
     return told
 
 
@@ -196,18 +193,19 @@ def test_who_withdraws_is_told_once_in_the_transaction_of_the_import(
     assert registered(registers, tmp_path, *third) == [["f"]]
 
 
-def test_a_hook_that_fails_leaves_the_register_before_in_force(
-    registers: ConsentRegisters, tmp_path: Path
+def test_a_withdrawal_that_is_not_recorded_leaves_the_register_before_in_force(
+    registers: ConsentRegisters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(registers, tmp_path, f"a,{T},given,,")
     path = tmp_path / "later.csv"
     path.write_text(f"id,given_at,state\na,{T},withdrawn\n")
 
-    def failing(*_: object) -> None:
+    def failing(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(withdrawals, "record", failing)
     with pytest.raises(KeyboardInterrupt):
-        registers.load(path, supplier="acme", normalise=lambda ids: ids, now=NOW, withdrawn=failing)
+        registers.load(path, supplier="acme", normalise=lambda ids: ids, now=NOW)
     assert since(registers, "a") == [T]
 
 

@@ -113,7 +113,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> worlds.World:
     folder = tmp_path_factory.mktemp("subjects")
     world = worlds.build(folder, devices=20, suppliers=("veraset",), dirt=False)
     with world.open() as d:
-        people = records.People(*(d.actor(world.key(who)) for who in ("custodian", "paula", "anna")))
+        people = records.known(d)
         records.add_supplier(d, people, "simple", story.DATES, 100, "0" * 64, now=worlds.now())
         _second_supplier(d, people.custodian)
         d.ingest([written(folder / "a.csv", (ANA, BEA))], "simple", now=worlds.now())

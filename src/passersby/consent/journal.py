@@ -69,6 +69,7 @@ def _written(session: Session, ring: KeyRing, name: str) -> bytes:
         "epochs": {str(epoch): _text(blob) for epoch, blob in held},
         "holder": erasure.holder if erasure else "",
         "erase": erasure is not None,
+        "supplier": row.supplier,
     }
     return withdrawals.envelope(session, ring).wrap(json.dumps(content).encode(), _bound(name))
 
@@ -87,6 +88,7 @@ def _read(session: Session, ring: KeyRing, name: str, blob: bytes) -> Content:
         {int(e): base64.b64decode(blob) for e, blob in found["epochs"].items() if int(e) in living},
         found["holder"],
         found["erase"],
+        found["supplier"],
     )
 
 

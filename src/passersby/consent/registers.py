@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from passersby.consent import withdrawals
 from passersby.consent.fields import CHECKED, Normalise
 from passersby.consent.records import read
 from passersby.errors import BadRecord, UnreadableFile
@@ -40,15 +41,8 @@ PURPOSE = "consent"
 NEVER = 2**62
 """`given_at` of an id without a consent in force: later than any ping."""
 
-Withdrawn = Callable[[Session, Sequence[str], int], None]
-"""Is told who withdrew: `(session that puts a register into force, their normalised ids, epoch s)`."""
-
 _FOLDER = "consent"
 _ROWS_AT_ONCE = 500_000
-
-
-def nobody(_session: Session, _ids: Sequence[str], _now: int) -> None:
-    """Do nothing about those who withdrew: the next delivery leaves them out."""
 
 
 @dataclass(frozen=True)
@@ -122,17 +116,17 @@ class ConsentRegisters:
         supplier: str,
         normalise: Normalise,
         now: int,
-        withdrawn: Withdrawn = nobody,
         by: Mapping[str, JSON] = MappingProxyType({}),
     ) -> Loaded:
         """Put the register in `path` into force for a supplier; it replaces the one before.
+
+        Who withdrew or opted out since the version before withdraws from this supplier's data, at once.
 
         Args:
             path: see `records.read`.
             supplier: id of a supplier that is recorded.
             normalise: brings ids to the form that the supplier's pings carry.
             now: epoch s.
-            withdrawn: told who withdrew or opted out since the version before, if anybody did.
             by: hidden fields for the log, such as who loads it.
 
         Raises:
@@ -166,7 +160,9 @@ class ConsentRegisters:
             durable.write(self._root / name, _parquet(register))
             left = _left(register, pl.concat(leaving), self._objecting(before))
             if left:
-                withdrawn(session, left, now)
+                withdrawals.record(
+                    session, self._ring, left, cause=withdrawals.CONSENT, supplier=number, now=now
+                )
             row = {"supplier": number, "version": version, "sha256": digest}
             session.add(Consent(**row, path=name, rows=len(register), created=now))
             private: dict[str, JSON] = {"sha256": digest, "rows": len(register), **by}

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import ColumnElement, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from passersby.consent import listed
@@ -68,18 +68,31 @@ class Content:
         epochs: epoch -> pseudonyms, encrypted.
         holder: commitment to the list of ids, "" where no receipt is owed.
         erase: whether the rows are to leave the lake.
+        supplier: number of the supplier from whose data alone they withdrew, None for all data.
     """
 
     hashes: Ints
     epochs: dict[int, bytes]
     holder: str
     erase: bool
+    supplier: int | None = None
 
 
 def record(
-    session: Session, ring: KeyRing, ids: Sequence[str], *, cause: str, now: int, erase: bool = False
+    session: Session,
+    ring: KeyRing,
+    ids: Sequence[str],
+    *,
+    cause: str,
+    now: int,
+    erase: bool = False,
+    supplier: int | None = None,
 ) -> Recorded:
     """Record that devices withdrew, and log it without saying who or how many.
+
+    A withdrawal from one supplier's data leaves no tombstone: that supplier's register bars its rows from
+    coming in again, for as long as it says so. All rows of the devices are hidden until those of the
+    supplier are gone and what was derived is derived anew from the others' (see `subjects.erasing`).
 
     Args:
         session: a session that may write.
@@ -88,6 +101,7 @@ def record(
         cause: one of the causes above; public.
         now: epoch s.
         erase: also ask for their rows to be erased (see `subjects.erasing`).
+        supplier: number of the supplier from whose data alone they withdrew; their rows are erased.
     """
     distinct = sorted(set(ids))
     key, seal = _key(session, ring), envelope(session, ring)
@@ -96,13 +110,14 @@ def record(
         for epoch, secret in ring.living(session)
     }
     holder = commitment(key, distinct) if cause in {HOLDER, ERASURE, LIST} else ""
-    content = Content(np.unique(pseudonyms(distinct, key)), epochs, holder, erase)
+    hashes = np.unique(pseudonyms(distinct if supplier is None else [], key))
+    content = Content(hashes, epochs, holder, erase or supplier is not None, supplier)
     return store(session, content, cause=cause, journal=secrets.token_hex(8), now=now)
 
 
 def store(session: Session, content: Content, *, cause: str, journal: str, now: int) -> Recorded:
     """Add a withdrawal's rows and its log entry; `journal` names its file in the journal."""
-    row = Withdrawal(cause=cause, journal=journal, log_index=-1, created=now)
+    row = Withdrawal(cause=cause, supplier=content.supplier, journal=journal, log_index=-1, created=now)
     session.add(row)
     session.flush()
     known = _looked_up(session, content.hashes, before=None)
@@ -149,17 +164,24 @@ def known(
 
 def hidden(session: Session, ring: KeyRing) -> Ints:
     """Return the pseudonyms (sorted, none twice) whose rows nobody may read; see `lake.snapshots`."""
-    return _opened(session, ring, None)
+    ended = select(Erasure.withdrawal).join(Withdrawal, Withdrawal.id == Erasure.withdrawal)
+    ended = ended.where(Withdrawal.supplier.is_not(None), Erasure.state != "wanted")
+    return _opened(session, ring, WithdrawnDevices.withdrawal.not_in(ended))
 
 
 def devices(session: Session, ring: KeyRing, withdrawal: int) -> Ints:
     """Return the pseudonyms of one withdrawal, of all epochs whose keys live, sorted."""
-    return _opened(session, ring, withdrawal)
+    return _opened(session, ring, WithdrawnDevices.withdrawal == withdrawal)
 
 
 def newest(session: Session) -> int:
     """Return the number of the newest withdrawal, 0 before the first."""
     return session.scalar(select(func.max(Withdrawal.id))) or 0
+
+
+def forget(session: Session, withdrawal: int) -> None:
+    """Delete the pseudonyms of a withdrawal from one supplier's data: its rows are gone."""
+    session.execute(delete(WithdrawnDevices).where(WithdrawnDevices.withdrawal == withdrawal))
 
 
 def forget_epoch(session: Session, epoch: int) -> None:
@@ -173,7 +195,8 @@ def search_again(session: Session, after: int) -> None:
     A delivery calls it that was judged by the withdrawals up to that one and commits only now: rows of
     devices that withdrew meanwhile come in with it. Nobody reads them, and the next command takes them out.
     """
-    late = select(Erasure).where(Erasure.withdrawal > after, Erasure.state != "wanted")
+    late = select(Erasure).join(Withdrawal, Withdrawal.id == Erasure.withdrawal)
+    late = late.where(Erasure.withdrawal > after, Erasure.state != "wanted", Withdrawal.supplier.is_(None))
     for row in session.scalars(late).all():
         if row.state == "rewritten":
             row.state = "wanted"
@@ -203,9 +226,7 @@ def commitment(key: bytes, ids: Sequence[str]) -> str:
 
 
 def _wanted(withdrawal: int, holder: str, now: int) -> Erasure:
-    return Erasure(
-        withdrawal=withdrawal, holder=holder, state="wanted", snapshot=0, log_index=None, created=now
-    )
+    return Erasure(withdrawal=withdrawal, holder=holder, state="wanted", snapshot=0, days="[]", created=now)
 
 
 def _salt(key: bytes, ids: Sequence[str]) -> bytes:
@@ -220,11 +241,8 @@ def _key(session: Session, ring: KeyRing) -> bytes:
     return ring.purpose(session, PURPOSE)
 
 
-def _opened(session: Session, ring: KeyRing, withdrawal: int | None) -> Ints:
-    query = select(WithdrawnDevices.epoch, WithdrawnDevices.devices)
-    if withdrawal is not None:
-        query = query.where(WithdrawnDevices.withdrawal == withdrawal)
-    rows = session.execute(query).all()
+def _opened(session: Session, ring: KeyRing, which: ColumnElement[bool]) -> Ints:
+    rows = session.execute(select(WithdrawnDevices.epoch, WithdrawnDevices.devices).where(which)).all()
     if not rows:
         return np.empty(0, np.int64)
     seal = envelope(session, ring)

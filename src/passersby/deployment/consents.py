@@ -25,12 +25,18 @@ class InForce:
 
 
 def load(d: Deployment, path: Path, supplier: str, *, actor: Actor, now: int) -> Loaded:
-    """Put a register into force. See `ingest.admission.Admission.load_consent`."""
+    """Put a register into force. See `ingest.admission.Admission.load_consent`.
+
+    Nothing reads the rows of those who withdrew from its commit on; they are erased before this returns, or
+    by the next command.
+    """
     try:
         admission = Admission(d.layout.root, d.config, d.database, d.ring)
-        return admission.load_consent(path, supplier, actor=actor, now=now)
+        loaded = admission.load_consent(path, supplier, actor=actor, now=now)
     finally:
         d.publisher.publish(d.database)
+    d.sweep(now)
+    return loaded
 
 
 def in_force(d: Deployment) -> list[InForce]:

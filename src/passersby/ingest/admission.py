@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from passersby.config import Config
 from passersby.consent import withdrawals
 from passersby.consent.fields import Normalise
-from passersby.consent.registers import ConsentRegisters, Loaded, Terms, Withdrawn, nobody
+from passersby.consent.registers import ConsentRegisters, Loaded, Terms
 from passersby.consent.withdrawals import Barred
 from passersby.errors import Busy, NotReady, Refusal, WrongSchema
 from passersby.ingest.passes import Clock
@@ -61,19 +61,9 @@ class Admission:
         config: its settings.
         database: its control database.
         ring: its keys.
-        withdrawn: told who withdrew in a consent register that is put into force.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        config: Config,
-        database: Database,
-        ring: KeyRing,
-        *,
-        withdrawn: Withdrawn = nobody,
-    ) -> None:
-        self._withdrawn = withdrawn
+    def __init__(self, root: Path, config: Config, database: Database, ring: KeyRing) -> None:
         self._root = root
         self._config = config
         self._database = database
@@ -146,7 +136,6 @@ class Admission:
             supplier=supplier,
             normalise=_normaliser(schema),
             now=now,
-            withdrawn=self._withdrawn,
             by=by,
         )
 

@@ -26,7 +26,6 @@ from pathlib import Path
 
 from passersby.config import Config
 from passersby.consent import withdrawals
-from passersby.consent.registers import Withdrawn, nobody
 from passersby.derive.derivation import derive_days, stale_days
 from passersby.errors import IntegrityError, OperationError
 from passersby.ingest import deliveries, purging
@@ -65,7 +64,6 @@ class Ingest:
         lake: its lake.
         ring: its keys.
         sweep: repairs what an interrupted command left and says what it did; `Lake.sweep` by default.
-        withdrawn: told who withdrew in a consent register that comes with a delivery.
     """
 
     def __init__(
@@ -77,7 +75,6 @@ class Ingest:
         ring: KeyRing,
         *,
         sweep: Callable[[int], list[str]] | None = None,
-        withdrawn: Withdrawn = nobody,
     ) -> None:
         self._config = config
         self._database = database
@@ -85,7 +82,7 @@ class Ingest:
         self._ring = ring
         self._sweep = sweep or lake.sweep
         self._threads = config.threads or os.cpu_count() or 1
-        self._admission = Admission(root, config, database, ring, withdrawn=withdrawn)
+        self._admission = Admission(root, config, database, ring)
 
     def run(
         self,

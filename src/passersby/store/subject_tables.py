@@ -18,6 +18,7 @@ class Withdrawal(Base):
     __tablename__ = "withdrawal"
     id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
     cause: Mapped[str]  # holder | erasure | consent | list | replay
+    supplier: Mapped[int | None] = mapped_column(ForeignKey("supplier.number"))  # null: whoever delivered
     journal: Mapped[str] = mapped_column(unique=True)  # name of its file in the journal
     log_index: Mapped[int]  # of subject.withdrawn
     created: Mapped[int]
@@ -58,6 +59,7 @@ class Erasure(Base):
     holder: Mapped[str]  # keyed commitment to the list of ids, "" where no receipt is owed
     state: Mapped[str]  # wanted | rewritten | done
     snapshot: Mapped[int]  # from which on no file holds the rows, 0 before
+    days: Mapped[str]  # JSON: days that are still to be derived anew from what other suppliers delivered
     log_index: Mapped[int | None]  # of subject.erased
     created: Mapped[int]
     ended: Mapped[int | None]

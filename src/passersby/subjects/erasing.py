@@ -2,6 +2,7 @@
 
     1 want      a row says what is to go; it commits with the withdrawal (`consent.withdrawals`)
     2 rewrite   files without those rows, in order, in one commit with the log entry
+      derive    where only one supplier's rows went: the touched days anew, from what is left
     3 sweep     what was replaced leaves the disk, once no reader sees it and no delivery is on its way
     4 check     every remaining file of those buckets is decoded; database and spill are cleared
     5 record    a second transaction says in the log that the rows are gone: the receipt proves this entry
@@ -12,13 +13,12 @@ nothing any more changes nothing.
 
 from __future__ import annotations
 
-import functools
+import json
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import numpy as np
-import pyarrow as pa
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from passersby.consent import withdrawals
@@ -31,10 +31,11 @@ from passersby.lake.purge import Rewritten
 from passersby.lake.snapshots import Snapshot
 from passersby.lake.write import Work
 from passersby.model.schema import TABLES
-from passersby.store.subject_tables import Erasure
-from passersby.store.tables import File, Intent
-from passersby.subjects import checking, requests
+from passersby.store.subject_tables import Erasure, Withdrawal
+from passersby.store.tables import Delivery, File, Intent
+from passersby.subjects import requests
 from passersby.subjects.checking import Ints
+from passersby.subjects.gone import Gone
 from passersby.subjects.parts import Parts
 from passersby.trustlog.entries import JSON, append
 
@@ -60,6 +61,7 @@ def finish(parts: Parts, *, now: int) -> list[str]:
         if wanted:
             _rewrite(parts, wanted, Clock(now))
             said.append("took the rows of devices that are to be erased out of the lake")
+        _derive(parts, Clock(now))
         rewritten = _in_state(parts, REWRITTEN)
         if rewritten:
             parts.lake.sweep(now)
@@ -94,21 +96,37 @@ def _in_state(parts: Parts, state: str) -> list[int]:
 
 def _rewrite(parts: Parts, numbers: Sequence[int], clock: Clock) -> None:
     """Step 2: one commit for all erasures that are wanted."""
-    gone = _devices(parts, numbers)
+    gone = _gone(parts, numbers)
     lake = parts.lake
     with lake.begin("purge", {"erasures": list(numbers)}, now=clock.now) as work:
         with lake.snapshot(clock.now) as snapshot:
             done = _without(parts, work, snapshot, gone, clock)
         with parts.database.write() as session:
             number = work.commit(session, replaces=done.replaces, now=clock.now)
+            days = json.dumps(sorted({part.day for part in done.parts}))
             for row in _locked(session, numbers, WANTED):
                 row.state, row.snapshot = REWRITTEN, number
+                if row.id in gone.by_erasure:
+                    row.days = days
                 append(session, "subject.rewritten", {"erasure": row.id}, now=clock.now)
     # files of which nothing was left are gone: what is derived then comes from fewer deliveries
     derive_days(lake, {part.day for part in done.parts}, now=clock.now, threads=parts.threads)
 
 
-def _without(parts: Parts, work: Work, snapshot: Snapshot, gone: Ints, clock: Clock) -> Rewritten:
+def _derive(parts: Parts, clock: Clock) -> None:
+    """Derive what was taken out with one supplier's rows from those of the others; nothing hides them now."""
+    with parts.database.read() as session:
+        rows = session.execute(select(Erasure.id, Erasure.days).where(Erasure.days != "[]")).all()
+    days = {day for row in rows for day in json.loads(row.days)}
+    if not days:
+        return
+    derive_days(parts.lake, days, now=clock.now, threads=parts.threads, force=True)
+    with parts.database.write() as session:
+        ended = update(Erasure).where(Erasure.id.in_([row.id for row in rows]))
+        session.execute(ended.values(days="[]"))
+
+
+def _without(parts: Parts, work: Work, snapshot: Snapshot, gone: Gone, clock: Clock) -> Rewritten:
     """Write every file anew that holds rows of some devices; keep both leases alive."""
     done, renewed = Rewritten(), clock.now
     with ThreadPoolExecutor(max(1, parts.threads)) as pool:
@@ -126,32 +144,25 @@ def _without(parts: Parts, work: Work, snapshot: Snapshot, gone: Ints, clock: Cl
     return done
 
 
-def _one(work: Work, file: FileRef, gone: Ints) -> Rewritten:
-    def stay(rows: pa.Table) -> np.ndarray:
-        return ~checking.marked(rows["device"].to_numpy(), gone)
-
-    holds = any(
-        bool(checking.marked(rows["device"].to_numpy(), gone).any())
-        for rows in purge.tables(file, ["device"])
-    )
-    return purge.rewrite(work, [file], stay) if holds else Rewritten()
+def _one(work: Work, file: FileRef, gone: Gone) -> Rewritten:
+    names = gone.columns(file)
+    holds = any(bool(gone.rows(file, rows).any()) for rows in purge.tables(file, names))
+    return purge.rewrite(work, [file], lambda rows: ~gone.rows(file, rows)) if holds else Rewritten()
 
 
-def _files(parts: Parts, snapshot: Snapshot, gone: Ints) -> Iterable[tuple[FileRef, Ints]]:
+def _files(parts: Parts, snapshot: Snapshot, gone: Gone) -> Iterable[tuple[FileRef, Gone]]:
     """Yield the files in which rows of some devices could be, the largest tables first, and those devices."""
-    buckets = parts.lake.bucket_of(gone)
     for table in TABLES:
-        for bucket in np.unique(buckets).tolist():
-            mine = gone[buckets == bucket]
+        for bucket, mine in gone.by_bucket(parts.lake.bucket_of):
             for file in snapshot.files(table, bucket=bucket):
                 yield file, mine
 
 
 def _prove(parts: Parts, numbers: Sequence[int], clock: Clock) -> None:
     """Steps 4 and 5."""
-    gone = _devices(parts, numbers)
+    gone = _gone(parts, numbers)
     with parts.lake.snapshot(clock.now) as snapshot, ThreadPoolExecutor(max(1, parts.threads)) as pool:
-        held = list(pool.map(lambda both: checking.holds(*both), _files(parts, snapshot, gone)))
+        held = list(pool.map(lambda both: both[1].still_in(both[0]), _files(parts, snapshot, gone)))
     if any(held):
         raise IntegrityError(
             "A file of the lake still holds rows that were taken out.",
@@ -165,15 +176,30 @@ def _prove(parts: Parts, numbers: Sequence[int], clock: Clock) -> None:
             public = {"erasure": row.id}
             row.log_index = append(session, "subject.erased", public, private, now=clock.now)
             row.state, row.ended = DONE, clock.now
+            if row.id in gone.by_erasure:
+                withdrawals.forget(session, row.withdrawal)
             requests.end(session, row.id, now=clock.now)
 
 
-def _devices(parts: Parts, numbers: Sequence[int]) -> Ints:
-    """Return the pseudonyms of some erasures, sorted."""
+def _gone(parts: Parts, numbers: Sequence[int]) -> Gone:
+    """Return what some erasures take out."""
+    everywhere, single = np.empty(0, np.int64), set[int]()
+    of: dict[int, Ints] = {}
+    query = select(Erasure.id, Withdrawal.id.label("withdrawal"), Withdrawal.supplier)
+    query = query.join(Withdrawal, Withdrawal.id == Erasure.withdrawal).where(Erasure.id.in_(numbers))
     with parts.database.read() as session:
-        of = session.scalars(select(Erasure.withdrawal).where(Erasure.id.in_(numbers))).all()
-        found = [withdrawals.devices(session, parts.ring, number) for number in sorted(set(of))]
-    return functools.reduce(np.union1d, found, np.empty(0, np.int64))
+        for row in session.execute(query.order_by(Erasure.id)).all():
+            devices = withdrawals.devices(session, parts.ring, row.withdrawal)
+            if row.supplier is None:
+                everywhere = np.union1d(everywhere, devices)
+            else:
+                single.add(row.id)
+                of[row.supplier] = np.union1d(of.get(row.supplier, np.empty(0, np.int64)), devices)
+        deliveries = session.execute(select(Delivery.id, Delivery.supplier).where(Delivery.supplier.in_(of)))
+        delivered: dict[int, set[int]] = {}
+        for delivery, supplier in deliveries:
+            delivered.setdefault(supplier, set()).add(delivery)
+    return Gone(everywhere, of, {s: frozenset(d) for s, d in delivered.items()}, frozenset(single))
 
 
 def _locked(session: Session, numbers: Sequence[int], state: str) -> Sequence[Erasure]:
