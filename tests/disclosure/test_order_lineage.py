@@ -8,6 +8,7 @@ from disclosure.scene import Bench
 from passersby.deployment import acts, lineages
 from passersby.deployment.lineages import Disclosure
 from passersby.model.period import DAY, Span
+from passersby.store.tables import Delivery
 
 SIMPLE = 2  # the delivery with the known phones
 
@@ -38,7 +39,7 @@ def test_its_recipient_can_see_which_rows_are_of_it(full: Bench) -> None:
 def test_an_order_carried_out_before_it_was_delivered_is_not_listed(full: Bench) -> None:
     full.disclose(full.approved())
     with full.d.database.write() as session:
-        session.get_one(lineages.Delivery, SIMPLE).created = full.now + 1
+        session.get_one(Delivery, SIMPLE).created = full.now + 1
     assert disclosures(full) == ()
 
 

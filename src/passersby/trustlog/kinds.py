@@ -101,6 +101,8 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "notice.queued": ("order", "delayed"),
         "delivery.tainted": ("delivery", "supplier", "proposal"),
         "delivery.purged": ("delivery",),
+        "consent.sampled": ("supplier", "register"),
+        "consent.rechecked": ("supplier", "result", "next_due"),
     }
 )
 """Kind of entry -> names of its public fields. Every other field is a salted commitment."""
@@ -161,6 +163,8 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "notice.queued": "Notices to the holders of an order's devices were queued.",
         "delivery.tainted": "Two people found a delivery bad; what was made of it is withdrawn.",
         "delivery.purged": "All rows of a bad delivery, and what was derived from them, left the lake.",
+        "consent.sampled": "Records of a consent register were drawn by chance, to be followed back.",
+        "consent.rechecked": "A person followed drawn consent records back and signed what was found.",
     }
 )
 """Kind of entry -> one sentence for a reader of the log."""
