@@ -311,3 +311,13 @@ def test_load_consent_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert Reader(tmp_path).follow(page) == 3
     with world.open() as d:
         assert [(each.supplier, each.version) for each in consents.in_force(d)] == [("sovrn", 1)]
+
+
+@pytest.mark.slow
+def test_check_consent_samples_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = worlds.build(tmp_path / "world", devices=40, suppliers=("sovrn",))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PASSERSBY_DEPLOYMENT", str(world.root))
+    shutil.copy(world.key("custodian"), "me.pem")
+    page = DOCS / "how-to" / "check-consent-samples.md"
+    assert Reader(tmp_path).follow(page, lambda line: line.replace("HASH", "ab" * 32)) == 2

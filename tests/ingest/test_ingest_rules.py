@@ -34,6 +34,16 @@ def clinic(path: Path, lat: float, lon: float) -> Path:
     return path
 
 
+def test_an_overdue_sample_of_consent_records_locks(deployed: Any, tmp_path: Path) -> None:
+    deployed.supplier(basis="consent")
+    register, later = consent(tmp_path, f"a,{T - DAY},given,"), NOW + 91 * DAY
+    deployed.take(write(tmp_path / "a.csv", f"a,{T},47,8,5"), consent=register)
+    deployed.take(write(tmp_path / "b.csv", f"a,{T + 1},47,8,5"), now=later - 1)
+    with pytest.raises(NotReady, match="sample of consent records"):
+        deployed.take(write(tmp_path / "c.csv", f"a,{T + 2},47,8,5"), now=later)
+    assert '"kind":"delivery.refused"' in deployed.log()[-1]
+
+
 def test_consent_decides_row_by_row(deployed: Any, tmp_path: Path) -> None:
     deployed.supplier(basis="consent")
     register = consent(

@@ -20,6 +20,9 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
     for command in (
         ("consent", "load", good, "--supplier", "sovrn", *at, *custodian),
         ("consent", "list", *at),
+        ("supplier", "sample", "sovrn", *at, *custodian),
+        ("supplier", "checked", "sovrn", "--result", "pass", "--evidence-sha256", "0" * 64, *at, *custodian),
+        ("supplier", "checked", "sovrn", "--result", ID, "--evidence-sha256", ID, *at, *custodian),
         ("supplier", "lineage", "simple", *at),
         ("supplier", "taint", "simple", *reason, *at, *custodian),
         ("proposal", "show", number, *at),

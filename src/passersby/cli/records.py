@@ -121,17 +121,19 @@ def add_supplier(file: File, key: Key = None, folder: Folder = Path(), as_json: 
 def assess_supplier(
     name: Annotated[str, typer.Argument(help="The supplier.")],
     file: File,
+    evidence: Annotated[
+        Path | None, typer.Option(help="The archive of evidence; kept in the deployment by its SHA-256.")
+    ] = None,
     key: Key = None,
     folder: Folder = Path(),
     as_json: AsJson = False,
 ) -> None:
     """Record an assessment; without a good one no data is taken."""
-    from passersby.suppliers import assessment as assessments
-    from passersby.suppliers import registry
+    from passersby.deployment import contracts
 
-    record = assessments.parse(read_text(file))
-    with opened(folder) as d, d.writing() as session:
-        registry.assess(session, name, record, actor=d.actor(key), now=now())
+    with opened(folder) as d:
+        text, actor = read_text(file), d.actor(key)
+        record = contracts.assess(d, name, text, evidence=evidence, actor=actor, now=now())
     found = {"supplier": name, "result": record.result, "next_due": day_name(record.next_due)}
     text = f"{name}: {record.result}; due again on {day_name(record.next_due)}."
     emit(found, as_json=as_json, human=lambda: out.print(text))

@@ -164,7 +164,8 @@ class ConsentRegisters:
                     session, self._ring, left, cause=withdrawals.CONSENT, supplier=number, now=now
                 )
             row = {"supplier": number, "version": version, "sha256": digest}
-            session.add(Consent(**row, path=name, rows=len(register), created=now))
+            records = sum(len(frame) for frame in frames)
+            session.add(Consent(**row, path=name, rows=len(register), records=records, created=now))
             private: dict[str, JSON] = {"sha256": digest, "rows": len(register), **by}
             append(session, "consent.loaded", {"supplier": supplier, "version": version}, private, now=now)
         return Loaded(version, len(register), fresh=True)

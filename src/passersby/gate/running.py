@@ -144,7 +144,10 @@ def _beside(rows: pa.Table, question: Question, weights: Weights) -> pa.Table:
 
 
 def _groups(
-    snapshot: Snapshot, planned: Planned, buckets: int, seen: Callable[[Iterable[int]], None]
+    snapshot: Snapshot,
+    planned: Planned,
+    buckets: int,
+    seen: Callable[[Iterable[int]], None] = lambda _: None,
 ) -> list[Tables]:
     """Return the files of groups of whole buckets, each of a bounded number of rows; at least one group."""
     measure = planned.measure

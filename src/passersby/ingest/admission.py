@@ -31,7 +31,7 @@ from passersby.sources import schema as schemas
 from passersby.sources.schema import Schema
 from passersby.store.database import Database
 from passersby.store.tables import Sealed
-from passersby.suppliers import registry
+from passersby.suppliers import registry, samples
 from passersby.suppliers.contract import Contract
 from passersby.trustlog.entries import JSON, append
 
@@ -93,6 +93,8 @@ class Admission:
             with self._database.read() as session:
                 freeze.require_running(session)
                 number, contract = registry.require_ready(session, supplier, now=clock.now)
+                if contract.needs_consent:
+                    samples.require_current(session, number, supplier, now=clock.now)
             schema = self._schema(contract)
             if consent is not None:
                 self._load(consent, supplier, schema, by={}, now=clock.now)

@@ -10,9 +10,10 @@ from passersby.store import order_tables as _order
 from passersby.store import proposal_tables as _proposal
 from passersby.store import sensitive_tables as _sensitive
 from passersby.store import subject_tables as _subject
+from passersby.store import supplier_tables as _supplier
 from passersby.store import witness_tables as _witness
 from passersby.store.tables import Base
 
 __all__ = ["Base"]
 
-_MODULES = (_duty, _keys, _lineage, _notice, _order, _proposal, _sensitive, _subject, _witness)
+_MODULES = (_duty, _keys, _lineage, _notice, _order, _proposal, _sensitive, _subject, _supplier, _witness)

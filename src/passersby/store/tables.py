@@ -178,6 +178,7 @@ class Consent(Base):
     path: Mapped[str]  # relative to the deployment
     rows: Mapped[int]
     created: Mapped[int]
+    records: Mapped[int | None]  # of the file, those of one id counted apart; null: older than this column
 
 
 class SensitiveList(Base):

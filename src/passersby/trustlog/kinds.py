@@ -114,6 +114,8 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "subject.notified": (),
         "subject.enrolled": ("supplier", "by"),
         "subject.listed": ("by",),
+        "consent.sampled": ("supplier", "register"),
+        "consent.rechecked": ("supplier", "result", "next_due"),
     }
 )
 """Kind of entry -> names of its public fields. Every other field is a salted commitment."""
@@ -185,6 +187,8 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "subject.notified": "Notices that waited for a device's holder were handed over to be shown on it.",
         "subject.enrolled": "Keys that prove holders were enrolled: a supplier's app's, or of its devices.",
         "subject.listed": "A deletion list of hashed ids is in force: whoever is on it is erased once met.",
+        "consent.sampled": "Records of a consent register were drawn by chance, to be followed back.",
+        "consent.rechecked": "A person followed drawn consent records back and signed what was found.",
     }
 )
 """Kind of entry -> one sentence for a reader of the log."""

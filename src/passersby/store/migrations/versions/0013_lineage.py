@@ -1,4 +1,4 @@
-"""Lineage of releases, and deliveries that proved bad."""
+"""Lineage of releases, deliveries that proved bad, samples of consent records."""
 
 from __future__ import annotations
 
@@ -31,3 +31,23 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["proposal"], ["proposal.id"]),
         sa.PrimaryKeyConstraint("delivery"),
     )
+    op.add_column("consent", sa.Column("records", sa.BigInteger(), nullable=True))
+    op.create_table(
+        "consent_sample",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("supplier", _ID, nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("numbers", sa.Text(), nullable=False),
+        sa.Column("drawn_by", sa.Text(), nullable=False),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.Column("result", sa.Text(), nullable=True),
+        sa.Column("evidence_sha256", sa.Text(), nullable=True),
+        sa.Column("checked_by", sa.Text(), nullable=True),
+        sa.Column("signature", sa.Text(), nullable=True),
+        sa.Column("checked", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["supplier"], ["supplier.number"]),
+        sa.ForeignKeyConstraint(["drawn_by"], ["person.id"]),
+        sa.ForeignKeyConstraint(["checked_by"], ["person.id"]),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_consent_sample_supplier", "consent_sample", ["supplier"])
