@@ -145,7 +145,9 @@ class Database:
             try:
                 if self.is_sqlite:
                     raw.execute("VACUUM")
-                    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                    blocked, *_ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                    if blocked:  # a reader still looks at the pages from before
+                        raise _busy()
                 else:
                     raw.autocommit = True
                     raw.execute("VACUUM")
