@@ -110,8 +110,12 @@ def _second_supplier(d: Deployment, actor: Actor) -> None:
 
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> worlds.World:
-    folder = tmp_path_factory.mktemp("subjects")
-    world = worlds.build(folder, devices=20, suppliers=("veraset",), dirt=False)
+    return build(tmp_path_factory.mktemp("subjects"))
+
+
+def build(folder: Path, *, database: str = "") -> worlds.World:
+    """Make a deployment with two known phones among others."""
+    world = worlds.build(folder, devices=20, suppliers=("veraset",), dirt=False, database=database)
     with world.open() as d:
         people = records.known(d)
         records.add_supplier(d, people, "simple", story.DATES, 100, "0" * 64, now=worlds.now())

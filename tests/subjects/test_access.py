@@ -324,6 +324,22 @@ def test_clocks_run_from_the_day_of_arrival(scene: Scene) -> None:
         assert all(row.done for row in session.scalars(select(SubjectRequest)))
 
 
+def test_what_waits_for_the_holder_or_was_refused_is_not_due(enrolled: Scene) -> None:
+    copy(enrolled, proof(enrolled, proofs.COPY, PHONE))
+    number = checked(enrolled, approve=False)
+    with enrolled.d.database.read() as session:
+        assert len(requests.clocks(session, now=enrolled.now).soon) == 1
+    acts.refuse(enrolled.d, number, reason="no", actor=enrolled.actor("paula"), now=enrolled.now)
+    with enrolled.d.database.read() as session:
+        assert requests.clocks(session, now=enrolled.now + 90 * DAY) == requests.Clocks((), ())
+
+
+def test_a_proof_that_stops_works_once(enrolled: Scene) -> None:
+    stop = proof(enrolled, proofs.STOP, APP)
+    copy(enrolled, stop)
+    assert code(copy, enrolled, stop) == "proof-invalid"
+
+
 def test_a_request_of_the_future_is_a_mistake(scene: Scene) -> None:
     with pytest.raises(UsageError):
         holders.withdraw(scene.d, [ANA], actor=scene.actor(), received=scene.now + DAY, now=scene.now)

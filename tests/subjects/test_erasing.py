@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import select
 
 from passersby.consent import withdrawals
+from passersby.custody import health
 from passersby.deployment import holders
 from passersby.derive.derivation import derive_days, stale_days
 from passersby.errors import IntegrityError, Refusal, UnknownName, UnreadableFile
@@ -155,6 +156,17 @@ def test_the_receipt_waits_for_a_reader_of_the_old_files(scene: Scene) -> None:
         assert all(row.done for row in session.scalars(select(SubjectRequest)))
 
 
+def test_an_open_erasure_stands_in_the_status(scene: Scene) -> None:
+    with scene.d.lake.snapshot(scene.now):
+        erase(scene)
+        found = health.status(scene.d.database, now=scene.now)
+        assert any("(erase): due" in line for line in found.due)
+        late = health.status(scene.d.database, now=scene.now + 31 * DAY)
+        assert any("(erase): due" in line for line in late.overdue)
+    scene.d.sweep(scene.now)
+    assert not any("(erase)" in line for line in health.status(scene.d.database, now=scene.now).due)
+
+
 @pytest.mark.parametrize("moment", ["_commit", "_derive"])
 def test_a_delivery_that_was_on_its_way_loses_the_rows_again(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, moment: str
@@ -210,6 +222,7 @@ def test_stopped_at_any_step_the_next_command_goes_on(
 CHILD = """
 import sys, time
 from pathlib import Path
+from passersby.custody import health
 from passersby.deployment import holders
 from passersby.deployment.opened import Deployment
 from passersby.lake.write import Work

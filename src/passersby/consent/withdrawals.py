@@ -120,14 +120,14 @@ def store(session: Session, content: Content, *, cause: str, journal: str, now: 
     row = Withdrawal(cause=cause, supplier=content.supplier, journal=journal, log_index=-1, created=now)
     session.add(row)
     session.flush()
-    known = _looked_up(session, content.hashes, before=None)
-    fresh = content.hashes[~known]
-    private: dict[str, JSON] = {"devices": len(content.hashes), "fresh": len(fresh)}
+    private: dict[str, JSON] = {"devices": len(content.hashes)}
     if content.holder:
         private["holder"] = content.holder
     row.log_index = append(
         session, "subject.withdrawn", {"withdrawal": row.id, "cause": cause}, private, now=now
     )
+    # after the entry: from there to the commit no other transaction records one
+    fresh = content.hashes[~_looked_up(session, content.hashes, before=None)]
     if len(fresh):
         session.execute(insert(Tombstone), [{"hash": h, "withdrawal": row.id} for h in fresh.tolist()])
     session.add_all(

@@ -139,18 +139,19 @@ class Database:
             Busy: another process uses the database.
             DiskFull: there is no room for a second copy.
         """
+        if not self.is_sqlite:
+            with _as_operation_error(), self.engine.connect() as connection:
+                connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
+            return
         with _as_operation_error(), self.engine.connect() as connection:
-            raw = connection.connection.driver_connection
-            assert raw is not None  # noqa: S101 (for the type checker)
+            raw = cast("sqlite3.Connection", connection.connection.driver_connection)
             try:
-                if self.is_sqlite:
-                    raw.execute("VACUUM")
-                    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                else:
-                    raw.autocommit = True
-                    raw.execute("VACUUM")
+                raw.execute("VACUUM")
+                blocked, *_ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             except sqlite3.OperationalError as error:
                 raise _translated(OperationalError("VACUUM", None, error)) from error
+        if blocked:  # a reader still looks at the pages from before
+            raise _busy()
 
     def dispose(self) -> None:
         """Close all connections."""

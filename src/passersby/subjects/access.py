@@ -43,7 +43,7 @@ from passersby.subjects.proofs import Proven
 from passersby.subjects.shown import Recipients, Shown
 from passersby.trustlog.entries import append
 
-CHECK, ENROL_APP = "subject.check", "subject.enrol-app"
+CHECK, ENROL_APP = requests.CHECK, "subject.enrol-app"
 """Acts of two people (`people.proposals.RULES`)."""
 
 WAIT_S = 72 * HOUR
@@ -163,6 +163,7 @@ def copy(parts: Parts, proof: bytes, *, actor: Actor, now: int) -> Copied:
         first = _pending(session, holder, proven.supplier, now)
         if proven.what == proofs.STOP:
             _end(session, first, now)
+            requests.add(session, requests.STOP, received=None, now=now, done=True, proof=proven.sha256)
             return Copied(first.id if first else 0, 0)
         if first is None:
             row = requests.add(
@@ -194,7 +195,7 @@ def notices(parts: Parts, proof: bytes, *, actor: Actor, now: int) -> list[dict[
         found = session.scalars(waiting.order_by(Notice.id).with_for_update()).all()
         for row in found:
             row.delivered = now
-        requests.add(session, requests.RECIPIENTS, received=None, now=now, done=True, proof=proven.sha256)
+        requests.add(session, requests.NOTICES, received=None, now=now, done=True, proof=proven.sha256)
         append(session, "subject.notified", {}, {"notices": len(found)}, now=now)
     kind = [row.what.partition(":")[0] for row in found]
     return [

@@ -13,19 +13,22 @@ from sqlalchemy.orm import Session
 
 from passersby.errors import UsageError
 from passersby.model.period import DAY, day_name
+from passersby.store.proposal_tables import Proposal
 from passersby.store.subject_tables import SubjectRequest
 
-WITHDRAW, ERASE, SHOW, RECIPIENTS, COPY = "withdraw", "erase", "show", "recipients", "copy"
+WITHDRAW, ERASE, SHOW, RECIPIENTS = "withdraw", "erase", "show", "recipients"
+COPY, STOP, NOTICES = "copy", "stop", "notices"
 
-DAYS = MappingProxyType({WITHDRAW: 15, ERASE: 30, SHOW: 30, RECIPIENTS: 30, COPY: 30})
+DAYS = MappingProxyType({WITHDRAW: 15, ERASE: 30, SHOW: 30, RECIPIENTS: 30, COPY: 30, STOP: 30, NOTICES: 30})
 """What is asked for -> days until it must be done at the latest (controls F1 to F4)."""
 
-_SOON_S = 14 * DAY
+CHECK = "subject.check"
+"""Act of two people by which an operator says that they checked who holds a device."""
+
 _STEPS = MappingProxyType(
     {
         ERASE: "`passersby subject receipt` says what it waits for",
         SHOW: "`passersby proposal list` shows whose signature is missing",
-        COPY: "the holder's second request is missing",
     }
 )
 
@@ -86,12 +89,15 @@ def end(session: Session, erasure: int, *, now: int) -> None:
 
 
 def clocks(session: Session, *, now: int) -> Clocks:
-    """Return what is open and due within two weeks, and what is overdue."""
+    """Return what is open. A copy waits for its holder, and a check that was refused is answered."""
+    refused = select(Proposal.id).where(Proposal.kind == CHECK, Proposal.state == "refused")
+    answered = [f"{CHECK} {number}" for number in session.scalars(refused)]
     rows = session.scalars(
         select(SubjectRequest)
-        .where(SubjectRequest.done.is_(None), SubjectRequest.due < now + _SOON_S)
+        .where(SubjectRequest.done.is_(None), SubjectRequest.what.in_(list(_STEPS)))
         .order_by(SubjectRequest.due, SubjectRequest.id)
     ).all()
+    rows = [row for row in rows if row.proof not in answered]
     said = [
         (
             row.due,
