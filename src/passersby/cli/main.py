@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from passersby.cli import (
     bundle,
+    cases,
     courts,
     data,
     demo,
@@ -24,7 +25,9 @@ from passersby.cli import (
     questions,
     records,
     releases,
+    reviews,
     sensitive,
+    staff,
     witnesses,
 )
 from passersby.cli.app import app
@@ -39,6 +42,8 @@ GROUPS = (
     freezing,
     keys,
     records,
+    staff,
+    cases,
     proposals,
     data,
     sensitive,
@@ -48,6 +53,7 @@ GROUPS = (
     releases,
     courts,
     orders,
+    reviews,
     logs,
     witnesses,
 )

@@ -12,7 +12,7 @@ from passersby.deployment.opened import Deployment
 from passersby.disclosure import authorities
 from passersby.errors import Refusal
 from passersby.keys.signed import Actor
-from passersby.people import proposals
+from passersby.people import proposals, rekeying
 from passersby.people.proposals import Proposal
 from passersby.policy import freeze
 from passersby.trustlog.entries import JSON, append
@@ -29,11 +29,16 @@ def _thaw(_d: Deployment, session: Session, proposal: Proposal, now: int) -> Non
     freeze.end(session, proposal.record["freeze"], proposal=proposal.id, now=now)
 
 
+def _rekey(_d: Deployment, session: Session, proposal: Proposal, now: int) -> None:
+    rekeying.enact(session, proposal, now=now)
+
+
 EFFECTS: dict[str, Effect] = {
     "sensitive.change": lists.put_in_force,
     proposals.ADD_AUTHORITY: _add_authority,
     proposals.ADD_TEST_AUTHORITY: _add_authority,
     proposals.THAW: _thaw,
+    proposals.REKEY: _rekey,
 }
 """Kind of act -> its effect; the same kinds as `people.proposals.RULES`."""
 

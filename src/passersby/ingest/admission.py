@@ -19,7 +19,7 @@ from passersby.errors import Busy, NotReady, Refusal, WrongSchema
 from passersby.ingest.passes import Clock
 from passersby.ingest.screen import Consents, Rules
 from passersby.keys.ring import KeyRing
-from passersby.policy import freeze
+from passersby.policy import freeze, impact
 from passersby.sensitive.cover import Cover
 from passersby.sensitive.lists import SensitiveLists
 from passersby.sources import ids
@@ -80,7 +80,8 @@ class Admission:
 
         Raises:
             UnknownName: there is no such supplier.
-            NotReady: it is not assessed, suspended, or its consent register is missing.
+            NotReady: it is not assessed, suspended, or its consent register is missing; or no impact
+                assessment is in force.
             Refusal: the deployment is frozen, or its files are of a kind that is never taken.
             InputError: the consent register is not valid.
         """
@@ -88,6 +89,7 @@ class Admission:
             with self._database.read() as session:
                 freeze.require_running(session)
                 number, contract = registry.require_ready(session, supplier, now=clock.now)
+                impact.require(session, now=clock.now)
             schema = self._schema(contract)
             if consent is not None:
                 normalise = _normaliser(schema)
@@ -118,6 +120,7 @@ class Admission:
         """
         freeze.require_running(session)
         registry.require_ready(session, admitted.contract.id, now=now)
+        impact.require(session, now=now)
         if self._versions(session, admitted.number) != admitted.versions:
             msg = "The consent register or a list of sensitive places was replaced meanwhile."
             raise Busy(msg, "Run the command again; nothing was stored.")

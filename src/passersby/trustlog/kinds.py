@@ -101,6 +101,17 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "notice.queued": ("order", "delayed"),
         "deployment.frozen": ("freeze", "by"),
         "deployment.thawed": ("freeze", "proposal"),
+        "impact.drafted": ("record_sha256", "by"),
+        "case.opened": ("licence", "purpose", "until", "by"),
+        "case.closed": ("licence", "by"),
+        "review.sampling": ("percent", "first"),
+        "review.drawn": ("review", "entry", "licence", "due"),
+        "review.done": ("review", "entry", "result", "by"),
+        "alert.raised": ("alert", "about"),
+        "alert.closed": ("alert", "by"),
+        "person.ended": ("person", "by"),
+        "person.rekeyed": ("person", "old_key", "new_key", "proposal"),
+        "programme.reviewed": ("document_sha256", "by", "next_due"),
     }
 )
 """Kind of entry -> names of its public fields. Every other field is a salted commitment."""
@@ -161,6 +172,17 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "notice.queued": "Notices to the holders of an order's devices were queued.",
         "deployment.frozen": "One person stopped all that takes data in or hands data out.",
         "deployment.thawed": "Two people ended a freeze.",
+        "impact.drafted": "A person signed a draft of the impact assessment; another one is to approve it.",
+        "case.opened": "A case was opened: what questions under a licence may be asked for.",
+        "case.closed": "A case was closed; no question may name it any more.",
+        "review.sampling": "How many of 100 answered questions are reviewed, from this entry on.",
+        "review.drawn": "An answered question was drawn at random for a review by an overseer.",
+        "review.done": "An overseer, who had not asked it, reviewed a question and signed the result.",
+        "alert.raised": "Something happened that an overseer should look at.",
+        "alert.closed": "An overseer looked at an alert and signed what it came to.",
+        "person.ended": "An account ended; its key acts no more.",
+        "person.rekeyed": "Two others replaced a person's lost key; the old one signs nothing more.",
+        "programme.reviewed": "An overseer reviewed the whole programme, and signed the report's hash.",
     }
 )
 """Kind of entry -> one sentence for a reader of the log."""
