@@ -116,6 +116,7 @@ def _make(root: Path, rows: int, devices: int) -> tuple[int, int]:
             seconds=DAY,
             now=_now(),
         )
+        records.open_case(d, people.analyst, licence=story.LICENCE, name=story.CASE, now=_now())
         written = _fill(d, rows, devices)
         size = sum(path.stat().st_size for path in (d.layout.lake / "presence").iterdir())
     return written, size

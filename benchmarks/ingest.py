@@ -27,17 +27,20 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from sqlalchemy.orm import Session
 
 from passersby.config import Config
 from passersby.derive.derivation import derive_days
 from passersby.ingest import pipeline
 from passersby.keys.envelope import Envelope, load_or_create_kek
 from passersby.keys.ring import KeyRing
+from passersby.keys.signed import Actor
 from passersby.lake.lake import Lake
 from passersby.model.cells import FINEST, cells_at
-from passersby.model.period import parse_day
+from passersby.model.period import DAY, parse_day
 from passersby.people import accounts, keys
 from passersby.people.actor import actor_from
+from passersby.policy import impact
 from passersby.sensitive.lists import SensitiveLists
 from passersby.store.database import Database
 from passersby.suppliers import assessment, contract, registry
@@ -190,11 +193,20 @@ def _deployment(root: Path, source: Path, config: Config) -> tuple[pipeline.Inge
             session, person_id="ada", name="Ada", roles=["custodian"], public_key=public, by=None, now=NOW
         )
         actor = actor_from(key, session)
+        _approve_impact(root, session, actor)
         registry.add(session, _contract(), actor=actor, now=NOW)
         registry.assess(session, SUPPLIER, _assessment(), actor=actor, now=NOW)
     lists = SensitiveLists(root, database, buffer_m=config.sensitive_buffer_m)
     lists.load(source / "sensitive.geojson", name="generated", actor=actor, now=NOW)
     return pipeline.Ingest(root, config, database, lake, ring), lake
+
+
+def _approve_impact(root: Path, session: Session, ada: Actor) -> None:
+    public = keys.generate(root / "pia.pem")
+    accounts.add(session, person_id="pia", name="Pia", roles=["privacy"], public_key=public, by=ada, now=NOW)
+    record = impact.Impact("generated", "a benchmark", ("none",), ("none",), "pia", NOW // DAY + 300)
+    impact.draft(session, record, actor=ada, now=NOW)
+    impact.approve(session, record, actor=actor_from(root / "pia.pem", session), now=NOW)
 
 
 def _contract() -> contract.Contract:

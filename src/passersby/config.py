@@ -78,6 +78,12 @@ class Config:
     """Most devices that one court order may name; can only be lowered."""
     order_days: int = 31
     """Longest window of one court order, days; can only be lowered."""
+    review_percent: int = 5
+    """How many of 100 answered questions an overseer reviews, drawn at random; 0 is told in `status`."""
+    review_days: int = 14
+    """Days that a review may take; then its licence gives no answer until it is done."""
+    alert_refusals: int = 20
+    """Refusals of one account in a day (UTC) that raise an alert."""
 
     def __post_init__(self) -> None:
         parse_offset(self.utc_offset)
@@ -99,6 +105,9 @@ class Config:
             ("witness_quorum", 0, len(self.witnesses)),
             ("order_devices", 1, 5),
             ("order_days", 1, 31),
+            ("review_percent", 0, 100),
+            ("review_days", 1, 90),
+            ("alert_refusals", 1, 100_000),
         )
         for name, low, high in bounds:
             if not low <= getattr(self, name) <= high:

@@ -52,10 +52,10 @@ def test_the_command_that_makes_a_missing_record_works_as_it_stands(
     root: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     error = _refused(capsys, ["licence", "grant", "--file", f"{root}/licence.toml", "-d", root], 4)
-    found = re.search(r"`passersby ([^`]+)`", error["next_step"])
-    assert found is not None
+    draft, approve = re.findall(r"`passersby ([^`]+)`", error["next_step"])
     assert main.call(["person", "add", "olga", "--role", "privacy", "-d", root]) == 0
-    assert main.call([*shlex.split(found[1]), "--key", "olga.key"]) == 0
+    assert main.call([*shlex.split(draft), "--key", f"{root}/people/custodian.key"]) == 0
+    assert main.call([*shlex.split(approve), "--key", "olga.key"]) == 0
     assert main.call(["licence", "grant", "--file", f"{root}/licence.toml", "-d", root]) == 0
 
 
@@ -72,6 +72,7 @@ def test_an_area_smaller_than_a_cell_is_refused_and_logged(
     root: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for arguments in (["person", "add", "olga", "--role", "privacy"],
+                      ["impact", "draft", "--file", f"{root}/impact.toml"],
                       ["impact", "approve", "--file", f"{root}/impact.toml", "--key", "olga.key"],
                       ["licence", "grant", "--file", f"{root}/licence.toml"]):  # fmt: skip
         assert main.call([*arguments, "-d", root]) == 0

@@ -42,6 +42,10 @@ def missing_records_are_named(shell: Shell) -> list[str]:
     assert "passersby impact approve --file" in missing
     shell.run("person", "add", "olga", "--role", "privacy")
     shell.run("impact", "approve", "--file", "d/impact.toml", code=5)
+    assert "is not this record" in shell.run(
+        "impact", "approve", "--file", "d/impact.toml", "--key", "olga.key", code=4
+    )
+    shell.run("impact", "draft", "--file", "d/impact.toml")
     shell.run("impact", "approve", "--file", "d/impact.toml", "--key", "olga.key")
     shell.run("synth", "files", "--devices", "400", "--rate", "20")
     files = sorted(str(path) for path in Path("files/sovrn").iterdir())
@@ -68,6 +72,11 @@ def data_comes_in(shell: Shell, files: list[str]) -> None:
 
 def questions_are_answered(shell: Shell) -> None:
     shell.run("licence", "grant", "--file", "d/licence.toml")
+    refused = shell.json("ask", "presence", *ASK, "--dry-run", code=5)
+    assert refused["error"]["code"] == "case-not-open"
+    shell.run(
+        *("case", "open", "c1", "--licence", "city", "--purpose", forms.PURPOSE, "--title", "Changing trains")
+    )
     plan = shell.json("ask", "presence", *ASK, "--every", "day", "--resolution", "5", "--dry-run")
     assert plan["cost"]["periods"] == [WEEK]
     assert "SELECT" in plan["sql"]["5"]

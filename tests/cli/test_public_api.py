@@ -75,7 +75,7 @@ def test_a_question_by_it_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         epsilon=0.5,
         licence=worlds.LICENCE,
         purpose=worlds.PURPOSE,
-        case="c1",
+        case=worlds.CASE,
     )
     with passersby.open(str(world.root)) as d:
         answer = d.ask(request, d.actor(str(world.key())))

@@ -16,8 +16,8 @@ from passersby.model.period import DAY
 from passersby.store.tables import Budget, LogEntry, Spend
 
 
-def _due(asker: worlds.Asker, days: float = 0) -> tuple[str, ...]:
-    return health.status(asker.d.database, now=worlds.now() + int(days * DAY)).due
+def _status(asker: worlds.Asker, days: float = 0) -> health.Status:
+    return health.status(asker.d.database, asker.d.config, now=worlds.now() + int(days * DAY))
 
 
 def _bad(asker: worlds.Asker, *, deep: bool = False) -> list[health.Check]:
@@ -29,7 +29,7 @@ def _some_file(asker: worlds.Asker, table: str = "pings") -> Path:
 
 
 def test_what_is_held(asker: worlds.Asker, world: worlds.World) -> None:
-    tables = {held.table: held for held in health.status(asker.d.database, now=worlds.now()).tables}
+    tables = {held.table: held for held in _status(asker).tables}
     assert set(tables) == {"pings", "presence", "stays", "trips"}
     files = list((asker.d.layout.lake / "pings").glob("*.parquet"))
     pings = tables["pings"]
@@ -38,40 +38,53 @@ def test_what_is_held(asker: worlds.Asker, world: worlds.World) -> None:
 
 
 def test_nothing_is_due_in_a_new_week_but_the_sources(asker: worlds.Asker, world: worlds.World) -> None:
-    (left,) = _due(asker)
+    found = _status(asker)
+    never, left = found.notes
+    assert "no question is ever reviewed" in never
     assert left.startswith(f"{len(world.files.of('veraset'))} delivered source file(s) still lie")
+    assert (found.overdue, found.soon, found.locked, found.alerts, found.frozen) == ((), (), (), (), None)
+    assert [duty.due for duty in found.duties] == sorted(duty.due for duty in found.duties)
 
 
 @pytest.mark.parametrize(
-    ("days", "words"),
+    ("days", "what", "command", "locks"),
     [
-        (17, ("deletion: files reach their date on", "`passersby expire`")),
-        (180 - 13, ("supplier veraset", "`passersby supplier assess`")),
-        (180 - 13, ("impact assessment: review", "`passersby impact approve`")),
-        (181, ("impact assessment: The impact assessment of this deployment is overdue.",)),
-        (181, ("supplier veraset", "`passersby supplier assess`")),
+        (30, "deletion: files reach their date", "passersby expire", ""),
+        (91, "list health: review it", "passersby sensitive review health", ""),
+        (91, "sensitive places: test their suppression", "passersby sensitive test", ""),
+        (180, "supplier veraset: assess it", "passersby supplier assess veraset", "deliveries of veraset"),
+        (
+            360,
+            "impact assessment: review it",
+            "passersby impact draft",
+            "deliveries, licences, questions",
+        ),
+        (365, "programme: review it as a whole", "passersby programme review", ""),
     ],
 )
-def test_what_comes_due(asker: worlds.Asker, days: int, words: tuple[str, ...]) -> None:
-    assert any(all(word in line for word in words) for line in _due(asker, days))
-
-
-@pytest.mark.parametrize(("days", "word"), [(15, "deletion"), (150, "supplier"), (150, "impact")])
-def test_what_is_due_later_is_not_told_yet(asker: worlds.Asker, days: int, word: str) -> None:
-    assert not any(line.startswith(word) for line in _due(asker, days))
+def test_what_comes_due(asker: worlds.Asker, days: int, what: str, command: str, locks: str) -> None:
+    later, soon, late = (_status(asker, days + shift) for shift in (-16, -2, 1))
+    assert what not in {duty.what for duty in (*later.overdue, *later.soon)}
+    assert what in {duty.what for duty in soon.soon}
+    assert what not in {duty.what for duty in soon.overdue}
+    (duty,) = (duty for duty in late.overdue if duty.what == what)
+    assert (duty.command, duty.locks) == (command, locks)
+    assert not locks or (locks in late.locked and locks not in soon.locked)
 
 
 def test_a_deployment_without_records_needs_them(tmp_path: Path) -> None:
     with Deployment.open(create(tmp_path / "d", now=worlds.now()).root) as d:
-        found = health.status(d.database, now=worlds.now())
-    assert found.tables == ()
-    assert found.due == ("impact assessment: No impact assessment of this deployment is approved.",)
+        found = health.status(d.database, d.config, now=worlds.now())
+    assert (found.tables, found.notes) == ((), ())
+    assert [duty.what for duty in found.overdue] == ["impact assessment: none is approved"]
+    assert found.locked == ("deliveries, licences, questions",)
 
 
 def test_an_unassessed_supplier_is_due(asker: worlds.Asker) -> None:
     with asker.d.database.write() as session:
         session.connection().exec_driver_sql("DELETE FROM assessment WHERE kind = 'supplier'")
-    assert "supplier veraset: assess it (`passersby supplier assess`)" in _due(asker)
+    (duty,) = _status(asker).overdue
+    assert (duty.what, duty.due) == ("supplier veraset: assess it", 0)
 
 
 def test_a_healthy_deployment(asker: worlds.Asker) -> None:

@@ -25,7 +25,7 @@ epsilon = 0.8
 period = "2026-W20"
 licence = "{worlds.LICENCE}"
 purpose = "{worlds.PURPOSE}"
-case = "c"
+case = "timetable-2027"
 every = "week"
 resolution = 4
 """

@@ -68,6 +68,10 @@ def test_a_delivery_without_an_assessment(asker: worlds.Asker, tmp_path: Path) -
 def test_a_delivery_on_consent_without_a_register(asker: worlds.Asker, tmp_path: Path) -> None:
     who = records.known(asker.d)
     records.add_supplier(asker.d, who, "sovrn", story.DATES, 10, "0" * 64, now=worlds.now())
+    with pytest.raises(NotReady, match="No impact assessment"):
+        asker.d.ingest([_file(tmp_path)], "sovrn")
+    assert asker.entries("delivery.refused")[-1]["code"] == "not-ready"
+    records.approve_impact(asker.d, who, now=worlds.now())
     with pytest.raises(NotReady, match="no consent register is loaded") as caught:
         asker.d.ingest([_file(tmp_path)], "sovrn")
     assert "`passersby ingest FILES... --supplier sovrn --consent FILE`" in caught.value.next_step

@@ -269,7 +269,7 @@ def test_the_printed_line_asks_what_was_planned(
         "--purpose",
         worlds.PURPOSE,
         "--case",
-        "a b",
+        worlds.CASE,
     ]
     words += ["--area", "6.8,46.8,8.9,47.6", "--filter", "weekday=mon,tue", "--filter", "hour=7,8"]
     assert main.call(["plan", "visitors", "--target-error", "500", "--resolution", "5", *words, *where]) == 0
@@ -289,7 +289,16 @@ def test_the_printed_line_asks_what_was_planned(
 def test_people_read_what_to_do(
     asker: worlds.Asker, capsys: pytest.CaptureFixture[str], target: str, said: str
 ) -> None:
-    words = ["--period", "2026-W20", "--licence", worlds.LICENCE, "--purpose", worlds.PURPOSE, "--case", "c"]
+    words = [
+        "--period",
+        "2026-W20",
+        "--licence",
+        worlds.LICENCE,
+        "--purpose",
+        worlds.PURPOSE,
+        "--case",
+        worlds.CASE,
+    ]
     where = ["-d", str(asker.d.layout.root), "--key", str(asker.d.layout.people / "anna.key")]
     code = main.call(["plan", "presence", "--target-error", target, *words, *where])
     printed = capsys.readouterr()

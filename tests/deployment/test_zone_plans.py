@@ -30,7 +30,7 @@ epsilon = 0.8
 period = "2026-W20"
 licence = "{worlds.LICENCE}"
 purpose = "{worlds.PURPOSE}"
-case = "c"
+case = "timetable-2027"
 every = "week"
 resolution = 5
 zones = "parts.geojson"
@@ -180,7 +180,16 @@ def test_an_earlier_release_of_the_same_zones_says_how_large_counts_are(asker: w
 def test_the_printed_line_asks_zones(
     asker: worlds.Asker, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--period", "2026-W20", "--licence", worlds.LICENCE, "--purpose", worlds.PURPOSE, "--case", "c"]
+    words = [
+        "--period",
+        "2026-W20",
+        "--licence",
+        worlds.LICENCE,
+        "--purpose",
+        worlds.PURPOSE,
+        "--case",
+        worlds.CASE,
+    ]
     where = ["-d", str(asker.d.layout.root), "--key", str(asker.d.layout.people / "anna.key")]
     zones = ["--zones", str(file), "--zone-name", "part"]
     assert main.call(["plan", "visitors", "--target-error", "500", *zones, *words, *where]) == 0

@@ -22,8 +22,8 @@ from sqlalchemy import select, text
 
 from disclosure.opened import unsealed, untarred
 from disclosure.scene import ANA, BEA, BERN, IDENTITY, MONDAY, NOBODY, Bench
+from passersby.custody import health
 from passersby.deployment import acts, places
-from passersby.deployment.opened import Deployment
 from passersby.disclosure import holds, life, package, release
 from passersby.disclosure.order import utc_text
 from passersby.errors import OperationError, PassersbyError, Refusal, UnknownName
@@ -340,14 +340,8 @@ def test_holders_get_a_notice(full: Bench, delay: int) -> None:
         assert [(n.due, n.delayed, n.about) for n in notices] == [(full.now + delay, bool(delay), number)] * 2
     assert full.entries("notice.queued")[-1]["delayed"] is bool(delay)
     assert full.entries("order.disclosed")[-1]["notice_delayed"] is bool(delay)
-    due = [line for line in health_of(full.d, full.now) if "notice" in line]
-    assert bool(due) is not bool(delay)
-
-
-def health_of(d: Deployment, now: int) -> tuple[str, ...]:
-    from passersby.custody import health  # noqa: PLC0415 (used here alone)
-
-    return health.status(d.database, now=now).due
+    notes = health.status(full.d.database, full.d.config, now=full.now).notes
+    assert any("notice" in line for line in notes) is not bool(delay)
 
 
 def test_the_time_a_release_takes_is_a_whole_number_of_ticks(

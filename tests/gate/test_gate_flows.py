@@ -95,7 +95,7 @@ def _error(rows: pa.Table, lost: float = 0.0) -> Floats:
 def test_flows_are_given_at_resolution_6_where_none_is_asked_for(
     asker: worlds.Asker, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    question = ["ask", "flows", "--period", "2026-W20", "--licence", worlds.LICENCE, "--case", "c"]
+    question = ["ask", "flows", "--period", "2026-W20", "--licence", worlds.LICENCE, "--case", worlds.CASE]
     who = ["--purpose", worlds.PURPOSE, "--key", str(asker.d.layout.people / "anna.key")]
     code = main.call([*question, *who, "--dry-run", "--json", "-d", str(asker.d.layout.root)])
     plan = json.loads(capsys.readouterr().out)

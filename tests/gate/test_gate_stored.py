@@ -62,8 +62,8 @@ def test_asking_again_is_published_at_once(full: worlds.Asker) -> None:
 
 
 def test_case_and_person_do_not_make_another_question(full: worlds.Asker) -> None:
-    first = full.ask(case="one")
-    again = full.ask(case="two", person="custodian")
+    first = full.ask(case=full.case("one"))
+    again = full.ask(case=full.case("two"), person="custodian")
     assert not again.new
     assert again.release.id == first.release.id
 

@@ -22,6 +22,7 @@ from passersby.lake.lake import Lake
 from passersby.model.period import parse_day
 from passersby.people import accounts, keys
 from passersby.people.actor import actor_from
+from passersby.policy import impact
 from passersby.sensitive.lists import SensitiveLists
 from passersby.store.database import Database
 from passersby.store.tables import LogEntry
@@ -149,11 +150,16 @@ def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _furnish(root: Path, database: Database) -> None:
     load_or_create_kek(root / "kek")
-    public = keys.generate(root / "ada.pem")
+    by = None
+    for name, role in (("ada", "custodian"), ("pia", "privacy")):
+        public = keys.generate(root / f"{name}.pem")
+        with database.write() as session:
+            accounts.add(session, person_id=name, name=name, roles=[role], public_key=public, by=by, now=NOW)
+            by = by or actor_from(root / "ada.pem", session)
     with database.write() as session:
-        accounts.add(
-            session, person_id="ada", name="Ada", roles=["custodian"], public_key=public, by=None, now=NOW
-        )
+        record = impact.Impact("d", "n", ("r",), ("m",), "pia", NOW // 86_400 + 360)
+        impact.draft(session, record, actor=actor_from(root / "ada.pem", session), now=NOW)
+        impact.approve(session, record, actor=actor_from(root / "pia.pem", session), now=NOW)
 
 
 @pytest.fixture

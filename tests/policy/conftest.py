@@ -53,6 +53,7 @@ def staff(person: Enrol) -> Callable[[Database], dict[str, Actor]]:
         pia = person(database, "pia", "privacy", by=cara)
         ben = person(database, "ben", "analyst", by=cara)
         with database.write() as session:
+            impact.draft(session, IMPACT, actor=cara, now=NOW)
             impact.approve(session, IMPACT, actor=pia, now=NOW)
         return {"cara": cara, "pia": pia, "ben": ben}
 

@@ -76,6 +76,9 @@ GOOD = AskRequest(
     epsilon=1.0,
     epsilon_cap=1.0,
     case="tram-7",
+    case_open=True,
+    review_overdue=False,
+    impact_in_force=True,
     now=NOT_BEFORE + 1000,
 )
 
@@ -112,6 +115,9 @@ ALLOWED: dict[str, dict[str, Any]] = {
 }
 
 DENIED: dict[str, tuple[str, dict[str, Any]]] = {
+    "no impact assessment": ("impact-missing", {"impact_in_force": False}),
+    "a case that is not open": ("case-not-open", {"case_open": False}),
+    "a review that is overdue": ("review-overdue", {"review_overdue": True}),
     "no licence": ("unknown-licence", {"grant": None}),
     "revoked": ("licence-revoked", {"grant": replace(GRANT, revoked=NOT_BEFORE)}),
     "revoked at second 0": ("licence-revoked", {"grant": replace(GRANT, revoked=0)}),
@@ -232,6 +238,9 @@ CONDITIONS = (
     "context.microEpsilon > 0",
     "context.microEpsilon <= context.microEpsilonCap",
     'context.case != ""',
+    "context.caseOpen",
+    "!context.reviewOverdue",
+    "context.impactInForce",
 )
 
 
@@ -337,6 +346,9 @@ def requests(draw: st.DrawFn) -> AskRequest:
         epsilon=draw(choose(0.5, 1.0, 1.5, 0.0, -1.0, float("nan"), float("inf")) | st.floats(0, 2)),
         epsilon_cap=draw(choose(1.0, 0.5)),
         case=draw(choose("tram-7", "", "  ")),
+        case_open=draw(choose(True, False)),
+        review_overdue=draw(choose(False, True)),
+        impact_in_force=draw(choose(True, False)),
         now=draw(choose(NOT_BEFORE + 5, NOT_BEFORE, NOT_BEFORE - 1, EXPIRES - 1, EXPIRES)),
     )
 
@@ -371,6 +383,7 @@ def rule(r: AskRequest) -> bool:
         and x.dates_from <= r.date_from <= r.date_to <= x.dates_to
         and 0 < r.epsilon <= r.epsilon_cap
         and r.case.strip() != ""
+        and (r.case_open, r.review_overdue, r.impact_in_force) == (True, False, True)
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from passersby.errors import BadRecord, IntegrityError, NotReady, Refusal
 from passersby.keys.signed import Actor
@@ -38,9 +39,19 @@ def toml(values: dict[str, Any]) -> str:
 
 
 @pytest.fixture
-def pia(sqlite_database: Database, person: Callable[..., Actor]) -> Actor:
-    cara = person(sqlite_database, "cara", "custodian")
+def cara(sqlite_database: Database, person: Callable[..., Actor]) -> Actor:
+    return person(sqlite_database, "cara", "custodian")
+
+
+@pytest.fixture
+def pia(sqlite_database: Database, person: Callable[..., Actor], cara: Actor) -> Actor:
     return person(sqlite_database, "pia", "privacy", by=cara)
+
+
+def approve(session: Session, record: impact.Impact, cara: Actor, pia: Actor, *, now: int = NOW) -> None:
+    """Have Cara draft it and Pia approve it."""
+    impact.draft(session, record, actor=cara, now=now)
+    impact.approve(session, record, actor=pia, now=now)
 
 
 RECORD = impact.parse(toml(FILLED))
@@ -76,24 +87,23 @@ def test_nothing_is_approved_at_first(sqlite_database: Database) -> None:
     assert "passersby impact approve --file impact.toml" in caught.value.next_step
 
 
-def test_it_is_in_force_until_its_date(sqlite_database: Database, pia: Actor) -> None:
+def test_it_is_in_force_until_its_date(sqlite_database: Database, cara: Actor, pia: Actor) -> None:
     with sqlite_database.write() as session:
-        impact.approve(session, RECORD, actor=pia, now=NOW)
+        approve(session, RECORD, cara, pia)
         assert impact.require(session, now=RECORD.due - 1) == RECORD
         with pytest.raises(NotReady, match="overdue"):
             impact.require(session, now=RECORD.due)
 
 
-def test_the_newest_one_counts(sqlite_database: Database, pia: Actor) -> None:
+def test_the_newest_one_counts(sqlite_database: Database, cara: Actor, pia: Actor) -> None:
     later = replace(RECORD, next_due=RECORD.next_due + 10)
     with sqlite_database.write() as session:
-        impact.approve(session, RECORD, actor=pia, now=NOW)
-        impact.approve(session, later, actor=pia, now=NOW + 1)
+        approve(session, RECORD, cara, pia)
+        approve(session, later, cara, pia, now=NOW + 1)
         assert impact.require(session, now=RECORD.due) == later
 
 
-def test_a_custodian_cannot_approve_it(sqlite_database: Database, person: Callable[..., Actor]) -> None:
-    cara = person(sqlite_database, "cara", "custodian")
+def test_a_custodian_cannot_approve_it(sqlite_database: Database, cara: Actor) -> None:
     with sqlite_database.write() as session, pytest.raises(Refusal) as caught:
         impact.approve(session, replace(RECORD, approved_by="cara"), actor=cara, now=NOW)
     assert caught.value.code == "role-missing"
@@ -115,10 +125,47 @@ def test_what_cannot_be_approved(
         impact.approve(session, replace(RECORD, **change), actor=pia, now=NOW)
 
 
-def test_an_edited_record_is_found(sqlite_database: Database, pia: Actor) -> None:
+@pytest.mark.parametrize("drafted", [None, "another text", "by herself"])
+def test_nobody_approves_what_another_did_not_draft(
+    sqlite_database: Database,
+    cara: Actor,
+    pia: Actor,
+    drafted: str | None,
+) -> None:
     with sqlite_database.write() as session:
-        impact.approve(session, RECORD, actor=pia, now=NOW)
-        row = session.scalars(select(tables.Assessment)).one()
+        if drafted == "another text":
+            impact.draft(session, RECORD, actor=cara, now=NOW)
+            impact.draft(session, replace(RECORD, necessity="x"), actor=cara, now=NOW)
+        if drafted == "by herself":
+            with pytest.raises(BadRecord, match="is the drafter"):
+                impact.draft(session, RECORD, actor=pia, now=NOW)
+        with pytest.raises(NotReady, match="is not this record") as caught:
+            impact.approve(session, RECORD, actor=pia, now=NOW)
+        assert "passersby impact draft --file impact.toml" in caught.value.next_step
+        assert not impact.in_force(session, now=NOW)
+
+
+def test_a_draft_is_no_assessment(sqlite_database: Database, cara: Actor) -> None:
+    with sqlite_database.write() as session:
+        impact.draft(session, RECORD, actor=cara, now=NOW)
+        assert impact.latest(session) is None
+        with pytest.raises(NotReady):
+            impact.require(session, now=NOW)
+
+
+def test_an_analyst_drafts_nothing(
+    sqlite_database: Database, cara: Actor, person: Callable[..., Actor]
+) -> None:
+    ben = person(sqlite_database, "ben", "analyst", by=cara)
+    with sqlite_database.write() as session, pytest.raises(Refusal) as caught:
+        impact.draft(session, RECORD, actor=ben, now=NOW)
+    assert caught.value.code == "role-missing"
+
+
+def test_an_edited_record_is_found(sqlite_database: Database, cara: Actor, pia: Actor) -> None:
+    with sqlite_database.write() as session:
+        approve(session, RECORD, cara, pia)
+        row = session.scalars(select(tables.Assessment).where(tables.Assessment.kind == "impact")).one()
         row.record = row.record.replace("2026-12-01", "2029-12-01")
         session.flush()
         with pytest.raises(IntegrityError):
@@ -146,6 +193,6 @@ def test_the_template_is_valid_once_all_of_it_is_filled(missing: str) -> None:
 def test_the_database_keeps_it_beside_the_suppliers(sqlite_database: Database, staff: Staff) -> None:
     staff(sqlite_database)
     with sqlite_database.read() as session:
-        row = session.scalars(select(tables.Assessment)).one()
+        row = session.scalars(select(tables.Assessment).where(tables.Assessment.kind == "impact")).one()
         assert (row.kind, row.subject, row.approved_by) == ("impact", "deployment", "pia")
         assert isinstance(impact.latest(session), Impact)

@@ -26,7 +26,7 @@ from passersby.model.cost import MicroRho
 from passersby.model.period import Period
 from passersby.model.place import Area
 from passersby.store.tables import LogSalt
-from proof import saying_reports
+from proof import saying_duties, saying_reports
 from proof.planting import HEADER, ID, Said, rows, spoiled
 
 RECIPIENT = str(pyrage.x25519.Identity.generate().to_public())
@@ -54,6 +54,7 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
     may = ("--licence", worlds.LICENCE, "--purpose", worlds.PURPOSE, "--case", worlds.CASE)
     asked = (*at, *may, "--key", world.key("anna"))
     presence = ("ask", "presence", "--period", story.PERIOD, "--every", "day", "--epsilon", "0.5", *asked)
+    saying_duties.review_all(world)
     said.command("ask", "presence", "--period", story.PERIOD, "--dry-run", *asked)
     said.command("plan", "presence", "--period", story.PERIOD, "--target-error", "5%", *asked)
     for name in ("rows.csv", "rows.parquet", "rows.geojson", "rows.sdmx.csv"):
@@ -106,10 +107,7 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
         ("sensitive", "categories"),
         ("sensitive", "review", "health", *at, *custodian),
         ("sensitive", "test", *at),
-        ("proposal", "list", *at),
-        ("proposal", "show", "1", *at),
-        ("proposal", "approve", "1", *at, "--key", world.key("paula")),
-        ("proposal", "refuse", "1", "--reason", "a test", *at, *custodian),
+        *saying_duties.commands(world, folder),
         ("person", "add", "eve", "--role", "analyst", *at, *custodian),
         ("supplier", "suspend", "simple", "--reason", "a test", *at, *custodian),
         ("licence", "revoke", worlds.LICENCE, *at, *custodian),
@@ -184,7 +182,9 @@ def run_wrong_commands(world: worlds.World, folder: Path, said: Said) -> None:
             ("sensitive", "load", path),
             ("supplier", "add", "--file", path),
             ("supplier", "assess", "simple", "--file", path),
+            ("impact", "draft", "--file", path),
             ("impact", "approve", "--file", path),
+            ("programme", "review", "--file", path, "--note", "x"),
             ("licence", "grant", "--file", path),
             ("bundle", path),
             ("keys", "test-shares", "--share", path),
@@ -222,20 +222,7 @@ def run_wrong_commands(world: worlds.World, folder: Path, said: Said) -> None:
     said.command("release", "verify", ID, *at)
     said.command("ingest", folder / "simple.csv", "--supplier", "nobody", *at, *custodian)
     said.command("status", "-d", folder)
-    run_frozen_commands(world, folder, said)
-
-
-def run_frozen_commands(world: worlds.World, folder: Path, said: Said) -> None:
-    """Freeze, try to thaw, and try what a freeze stops."""
-    custodian = ("-d", world.root, "--key", world.key("custodian"))
-    words = ("--period", ID, "--licence", ID, "--purpose", ID, "--case", worlds.CASE)
-    said.command("freeze", "--reason", "a test", *custodian)
-    said.command("freeze", "--reason", "again", *custodian)
-    said.command("thaw", "--reason", "a test", *custodian)
-    said.command("ask", ID, *words, *custodian)
-    said.command("ingest", folder / "simple.csv", "--supplier", "simple", *custodian)
-    said.command("release", "show", ID, "-d", world.root)
-    said.command("status", "-d", world.root)
+    saying_duties.run_frozen_commands(world, folder, said)
 
 
 def call_everything(world: worlds.World, folder: Path, said: Said) -> None:

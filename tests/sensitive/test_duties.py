@@ -30,8 +30,9 @@ def lists(tmp_path: Path, database: Database, ada: Actor) -> SensitiveLists:
 
 def words(database: Database, now: int) -> tuple[list[str], list[str]]:
     with database.read() as session:
-        found = duties.duties(session, now)
-    return [line.split(":")[0] for line in found.overdue], [line.split(":")[0] for line in found.soon]
+        found = [(duty.due, duty.what.split(":")[0]) for duty in duties.duties(session)]
+    late = [what for due, what in found if due <= now]
+    return late, [what for due, what in found if now < due < now + 14 * DAY]
 
 
 BOTH = ["list health", "sensitive places"]

@@ -312,15 +312,13 @@ def test_clocks_run_from_the_day_of_arrival(scene: Scene) -> None:
     arrived = scene.now - 20 * DAY
     holders.propose_check(scene.d, [ANA], "seen", received=arrived, actor=scene.actor(), now=scene.now)
     with scene.d.database.read() as session:
-        told = requests.clocks(session, now=scene.now)
-        late = requests.clocks(session, now=scene.now + 11 * DAY)
-    assert "holder's request 1 (show): due" in told.soon[0]
-    assert (told.overdue, late.soon) == ((), ())
-    assert "holder's request 1" in late.overdue[0]
+        (duty,) = requests.duties(session)
+    assert duty.what == "holder's request 1: show"
+    assert duty.due == arrived + 30 * DAY
     acts.approve(scene.d, 1, actor=scene.actor("paula"), now=scene.now)
     see_checked(scene, 1)
     with scene.d.database.read() as session:
-        assert requests.clocks(session, now=scene.now + 11 * DAY) == requests.Clocks((), ())
+        assert list(requests.duties(session)) == []
         assert all(row.done for row in session.scalars(select(SubjectRequest)))
 
 
@@ -328,10 +326,10 @@ def test_what_waits_for_the_holder_or_was_refused_is_not_due(enrolled: Scene) ->
     copy(enrolled, proof(enrolled, proofs.COPY, PHONE))
     number = checked(enrolled, approve=False)
     with enrolled.d.database.read() as session:
-        assert len(requests.clocks(session, now=enrolled.now).soon) == 1
+        assert len(list(requests.duties(session))) == 1
     acts.refuse(enrolled.d, number, reason="no", actor=enrolled.actor("paula"), now=enrolled.now)
     with enrolled.d.database.read() as session:
-        assert requests.clocks(session, now=enrolled.now + 90 * DAY) == requests.Clocks((), ())
+        assert list(requests.duties(session)) == []
 
 
 def test_a_proof_that_stops_works_once(enrolled: Scene) -> None:

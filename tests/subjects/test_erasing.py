@@ -159,12 +159,15 @@ def test_the_receipt_waits_for_a_reader_of_the_old_files(scene: Scene) -> None:
 def test_an_open_erasure_stands_in_the_status(scene: Scene) -> None:
     with scene.d.lake.snapshot(scene.now):
         erase(scene)
-        found = health.status(scene.d.database, now=scene.now)
-        assert any("(erase): due" in line for line in found.due)
-        late = health.status(scene.d.database, now=scene.now + 31 * DAY)
-        assert any("(erase): due" in line for line in late.overdue)
+        (due,) = open_requests(scene)
+        assert scene.now + 29 * DAY < due <= scene.now + 30 * DAY
     scene.d.sweep(scene.now)
-    assert not any("(erase)" in line for line in health.status(scene.d.database, now=scene.now).due)
+    assert open_requests(scene) == []
+
+
+def open_requests(scene: Scene) -> list[int]:
+    found = health.status(scene.d.database, scene.d.config, now=scene.now)
+    return [duty.due for duty in found.duties if duty.what == "holder's request 1: erase"]
 
 
 @pytest.mark.parametrize("moment", ["_commit", "_derive"])

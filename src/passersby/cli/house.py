@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from passersby.cli.app import app
 from passersby.cli.common import AsJson, Folder, emit, now, opened, out, steps, table
+from passersby.model.period import DAY, day_name, instant_text
+
+if TYPE_CHECKING:
+    from passersby.custody.health import Status
 
 
 @app.command(rich_help_panel="Deployment")
@@ -45,7 +49,7 @@ def init(
     def human() -> None:
         out.print(f"[bold]{made.root}[/] is ready. Nothing in it is approved yet.")
         out.print(f"Your key: {made.key_file} — it, not a name, says who you are. Move it to a safe place.\n")
-        out.print("The next five commands, in order:")
+        out.print("The next six commands, in order:")
         steps(
             [
                 (
@@ -53,8 +57,12 @@ def init(
                     "A second person: approves the impact assessment with a key of their own",
                 ),
                 (
+                    f"passersby impact draft --file {folder}/impact.toml -d {folder}",
+                    "Fill in impact.toml first; you sign it as its drafter",
+                ),
+                (
                     f"passersby impact approve --file {folder}/impact.toml --key OFFICER.key -d {folder}",
-                    "Fill in impact.toml first; without it no licence is granted",
+                    "They sign the same text; without it nothing is taken in, licensed or answered",
                 ),
                 (
                     f"passersby supplier add --file {folder}/supplier.toml -d {folder}",
@@ -85,34 +93,25 @@ def init(
 
 @app.command(rich_help_panel="Deployment")
 def status(folder: Folder = Path(), as_json: AsJson = False) -> None:
-    """Show what the deployment holds and what is due."""
+    """Show what the deployment holds, what people have to do and by when, and what is locked."""
     from passersby.custody import health
-    from passersby.model.period import instant_text
+    from passersby.ingest.report import about
 
     with opened(folder) as d:
-        found, keeper = health.status(d.database, now=now()), health.keeper_of(d.kept)
+        offset = d.config.offset
+        found, keeper = health.status(d.database, d.config, now=now()), health.keeper_of(d.kept)
         d.ask_witnesses()
         standing, problems = d.publisher.standing(), d.cosigning.problems()
 
     def human() -> None:
-        if found.frozen is not None:
-            since = instant_text(found.frozen.since, d.config.offset)
-            out.print(
-                f"[bold red]frozen since {since}[/] by {found.frozen.by}: {escape(found.frozen.reason)}"
-            )
         out.print(
             table(
                 ("table", "days", "files", "rows", "MB"),
-                [(t.table, t.days, t.files, f"{t.rows:,}", f"{t.bytes / 1e6:,.1f}") for t in found.tables],
+                [(t.table, t.days, t.files, about(t.rows), f"{t.bytes / 1e6:,.1f}") for t in found.tables],
                 right=("days", "files", "rows", "MB"),
             )
         )
-        for line in found.overdue:
-            out.print(f"[bold red]overdue[/]  {line}", soft_wrap=True)
-        for line in found.due:
-            out.print(f"[yellow]due[/]  {line}")
-        if not found.due and not found.overdue:
-            out.print("Nothing is due.")
+        _show_duties(found, offset)
         out.print(keeper, soft_wrap=True)
         for name, problem in problems.items():
             out.print(f"[yellow]witness[/]  {name} {problem} (`passersby log cosign`)", soft_wrap=True)
@@ -120,6 +119,27 @@ def status(folder: Folder = Path(), as_json: AsJson = False) -> None:
 
     found_json = found.to_json() | {"keys": keeper, "log": standing.to_json() | {"problems": problems}}
     emit(found_json, as_json=as_json, human=human)
+
+
+def _show_duties(found: Status, offset: int) -> None:
+    from passersby.policy.alerts import KINDS
+
+    if found.frozen is not None:
+        since = instant_text(found.frozen.since, offset)
+        out.print(f"[bold red]frozen since {since}[/] by {found.frozen.by}: {escape(found.frozen.reason)}")
+    rows = []
+    for duty in found.duties:
+        colour = "bold red" if duty in found.overdue else "yellow" if duty in found.soon else "dim"
+        due = day_name(duty.due // DAY) if duty.due else "now"
+        late = duty.locks if duty in found.overdue else ""
+        rows.append((duty.what, f"[{colour}]{due}[/]", duty.command, duty.who, f"[bold red]{late}[/]"))
+    out.print(table(("duty", "due", "command", "who", "locked"), rows))
+    for alert in found.alerts:
+        step = f"[dim]passersby alert close {alert.number}[/]"
+        what = f"{alert.about or 'unknown'}: {KINDS[alert.kind]}"
+        out.print(f"[bold red]alert {alert.number}[/]  {what} {step}", soft_wrap=True)
+    for note in found.notes:
+        out.print(f"[yellow]note[/]  {note}", soft_wrap=True)
 
 
 @app.command(rich_help_panel="Deployment")

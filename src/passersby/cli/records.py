@@ -220,9 +220,28 @@ def _escaped(row: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(escape(cell) for cell in row)
 
 
+@impact.command("draft")
+def draft_impact(file: File, key: Key = None, folder: Folder = Path(), as_json: AsJson = False) -> None:
+    """Sign a draft of the impact assessment; another person approves it."""
+    from passersby.policy import impact as impacts
+
+    record = impacts.parse(read_text(file))
+    with opened(folder) as d:
+        actor = d.actor(key)
+        with d.writing() as session:
+            impacts.draft(session, record, actor=actor, now=now())
+
+    def human() -> None:
+        out.print(f"Drafted by {actor.id}; {record.approved_by} reads it and approves.")
+        step = from_here("passersby impact approve --file impact.toml", folder)
+        err.print(f"[dim]next, with the key of {record.approved_by}:[/]  {step}", soft_wrap=True)
+
+    emit({"drafted_by": actor.id, "approved_by": record.approved_by}, as_json=as_json, human=human)
+
+
 @impact.command("approve")
 def approve_impact(file: File, key: Key = None, folder: Folder = Path(), as_json: AsJson = False) -> None:
-    """Approve the impact assessment: by a person with the role privacy."""
+    """Approve the newest draft: a person with the role privacy, who did not draft it."""
     from passersby.policy import impact as impacts
 
     record = impacts.parse(read_text(file))

@@ -11,20 +11,22 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from passersby.errors import NotReady, PassersbyError
+from passersby.config import Config
+from passersby.custody import duties
+from passersby.errors import PassersbyError
+from passersby.ingest.report import about
 from passersby.keys import recovery
 from passersby.keys.kept import Kept
 from passersby.keys.ring import KeyRing
 from passersby.lake.lake import Lake
-from passersby.model.period import DAY, day_name
+from passersby.model.duty import Duty
+from passersby.model.period import DAY
 from passersby.notices import queue
-from passersby.policy import freeze, impact
+from passersby.policy import alerts, freeze
+from passersby.policy.alerts import Alert
 from passersby.policy.freeze import Frozen
-from passersby.sensitive import duties
 from passersby.store import tables
 from passersby.store.database import Database
-from passersby.subjects import requests
-from passersby.suppliers import registry
 
 _SOON_S = 14 * DAY
 
@@ -42,19 +44,42 @@ class Held:
 
 @dataclass(frozen=True)
 class Status:
-    """What is held, and sentences about what is due, and about what is overdue: that turns it red."""
+    """What is held, every duty with its date, open alerts, what else waits without a date, and a freeze.
+
+    Rows are shown to the nearest hundred: a delivery's stored rows are not told exactly either.
+    `now` is the instant (epoch s) that it holds for.
+    """
 
     tables: tuple[Held, ...]
-    due: tuple[str, ...]
-    overdue: tuple[str, ...] = ()
-    frozen: Frozen | None = None
+    duties: tuple[Duty, ...]
+    alerts: tuple[Alert, ...]
+    notes: tuple[str, ...]
+    frozen: Frozen | None
+    now: int
+
+    @property
+    def overdue(self) -> tuple[Duty, ...]:
+        """Duties whose date has passed: they turn the status red."""
+        return tuple(duty for duty in self.duties if duty.due <= self.now)
+
+    @property
+    def soon(self) -> tuple[Duty, ...]:
+        """Duties that are due within two weeks."""
+        return tuple(duty for duty in self.duties if self.now < duty.due < self.now + _SOON_S)
+
+    @property
+    def locked(self) -> tuple[str, ...]:
+        """What gives nothing until an overdue duty is done."""
+        return tuple(dict.fromkeys(duty.locks for duty in self.overdue if duty.locks))
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
         return {
-            "tables": [asdict(table) for table in self.tables],
-            "due": list(self.due),
-            "overdue": list(self.overdue),
+            "tables": [asdict(table) | {"rows": about(table.rows)} for table in self.tables],
+            "duties": [duty.to_json(self.now) for duty in self.duties],
+            "locked": list(self.locked),
+            "alerts": [asdict(alert) for alert in self.alerts],
+            "notes": list(self.notes),
             "frozen": asdict(self.frozen) if self.frozen else None,
         }
 
@@ -72,13 +97,17 @@ class Check:
         return asdict(self)
 
 
-def status(database: Database, *, now: int) -> Status:
-    """Return what the lake holds and what is due within two weeks."""
+def status(database: Database, config: Config, *, now: int) -> Status:
+    """Return what the lake holds, and what people have to do."""
     with database.read() as session:
-        places, holders = duties.duties(session, now), requests.clocks(session, now=now)
-        due = (*_due(session, now), *places.soon, *holders.soon)
-        overdue = (*places.overdue, *holders.overdue)
-        return Status(tuple(_held(session)), due, overdue, freeze.current(session))
+        return Status(
+            tables=tuple(_held(session)),
+            duties=duties.all_duties(session),
+            alerts=tuple(alerts.open_alerts(session)),
+            notes=tuple(_notes(session, config, now)),
+            frozen=freeze.current(session),
+            now=now,
+        )
 
 
 def keeper_of(kept: Kept) -> str:
@@ -157,20 +186,11 @@ def _held(session: Session) -> list[Held]:
     return [Held(name, n, int(rows), int(size), days) for name, n, rows, size, days in session.execute(query)]
 
 
-def _due(session: Session, now: int) -> list[str]:
-    found = [
-        f"supplier {supplier.contract.id}: assess it (`passersby supplier assess`)"
-        for supplier in registry.list_all(session)
-        if supplier.latest is None or supplier.latest.due < now + _SOON_S
-    ]
-    try:
-        if impact.require(session, now=now).due < now + _SOON_S:
-            found.append("impact assessment: review and approve it (`passersby impact approve`)")
-    except NotReady as missing:
-        found.append(f"impact assessment: {missing.message}")
-    first = session.scalar(select(func.min(tables.File.until)).where(tables.File.removed.is_(None)))
-    if first is not None and first < now + _SOON_S:
-        found.append(f"deletion: files reach their date on {day_name(first // DAY)} (`passersby expire`)")
+def _notes(session: Session, config: Config, now: int) -> list[str]:
+    """Return sentences about what waits and has no date."""
+    found = []
+    if not config.review_percent:
+        found.append("no question is ever reviewed: `review_percent` is 0 in passersby.toml")
     waiting = queue.waiting(session, now=now)
     if waiting.due:
         found.append(f"{waiting.due} notice(s) to holders of disclosed devices are due")

@@ -11,6 +11,7 @@ from passersby.measures.catalogue import CATALOGUE
 from passersby.model.period import DAY, day_name, day_of, instant_text
 from passersby.people import accounts
 from passersby.people import keys as person_keys
+from passersby.policy import cases
 from passersby.policy import impact as impacts
 from passersby.policy import licence as licences
 from passersby.suppliers import assessment as assessments
@@ -136,10 +137,12 @@ def known(d: Deployment) -> People:
 
 
 def approve_impact(d: Deployment, who: People, *, now: int) -> None:
-    """Approve the impact assessment, without which no licence is granted."""
-    text = _IMPACT.format(person=who.privacy.id, due=_day(d, now + 180 * DAY))
+    """Draft and approve the impact assessment: nothing comes in, is licensed or answered without one."""
+    text = _IMPACT.format(person=who.privacy.id, due=_day(d, now + 360 * DAY))
+    record = impacts.parse(text)
     with d.writing() as session:
-        impacts.approve(session, impacts.parse(text), actor=who.privacy, now=now)
+        impacts.draft(session, record, actor=who.custodian, now=now)
+        impacts.approve(session, record, actor=who.privacy, now=now)
 
 
 def add_supplier(
@@ -203,6 +206,21 @@ def grant(
     )
     with d.writing() as session:
         licences.grant(session, licences.parse(text), actor=who.custodian, now=now, config=d.config)
+
+
+def open_case(d: Deployment, owner: Actor, *, licence: str, name: str, now: int) -> None:
+    """Open a case of a licence, for as long as the licence."""
+    with d.writing() as session:
+        cases.open_case(
+            session,
+            licence=licence,
+            name=name,
+            title="Where and when is the country busy?",
+            purpose=PURPOSE,
+            until=None,
+            actor=owner,
+            now=now,
+        )
 
 
 def _day(d: Deployment, instant: int) -> str:

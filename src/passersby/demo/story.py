@@ -134,6 +134,7 @@ def _records(d: Deployment, seen: Seen) -> tuple[records.People, int]:
     granted = _now()
     for licence, seconds in valid.items():
         records.grant(d, who, licence, dates=DATES, bbox=SWITZERLAND, seconds=seconds, now=granted)
+    records.open_case(d, who.analyst, licence=LICENCE, name=CASE, now=granted)
     places.load(
         d,
         files / "sensitive.geojson",

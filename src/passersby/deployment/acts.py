@@ -12,7 +12,7 @@ from passersby.deployment.opened import Deployment
 from passersby.disclosure import authorities
 from passersby.errors import Refusal
 from passersby.keys.signed import Actor
-from passersby.people import proposals
+from passersby.people import proposals, rekeying
 from passersby.people.proposals import Proposal
 from passersby.policy import freeze
 from passersby.subjects import access
@@ -38,6 +38,10 @@ def _nothing(_d: Deployment, _session: Session, _proposal: Proposal, _now: int) 
     """Leave it to the command that uses the approval."""
 
 
+def _rekey(_d: Deployment, session: Session, proposal: Proposal, now: int) -> None:
+    rekeying.enact(session, proposal, now=now)
+
+
 EFFECTS: dict[str, Effect] = {
     "sensitive.change": lists.put_in_force,
     proposals.ADD_AUTHORITY: _add_authority,
@@ -46,6 +50,7 @@ EFFECTS: dict[str, Effect] = {
     proposals.THAW: _thaw,
     access.CHECK: _nothing,
     access.ENROL_APP: _enrol_app,
+    proposals.REKEY: _rekey,
 }
 """Kind of act -> its effect; the same kinds as `people.proposals.RULES`."""
 

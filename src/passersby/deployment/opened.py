@@ -31,6 +31,7 @@ from passersby.deployment.layout import (
     readable_by_others,
     setting,
 )
+from passersby.deployment.uses import Uses
 from passersby.disclosure import holds
 from passersby.disclosure.parts import Parts as OrderParts
 from passersby.engines.duckdb import DuckDB
@@ -50,6 +51,7 @@ from passersby.lake.lake import Lake
 from passersby.model.release import Release
 from passersby.people.actor import actor_from
 from passersby.policy.decision import Decider
+from passersby.policy.watch import watch
 from passersby.privacy.accounting import micro_rho_for
 from passersby.privacy.answers import ReleaseEntry
 from passersby.privacy.budget import Balance, LicenceBalance
@@ -80,6 +82,7 @@ class Deployment:
         self.config = config
         self.database = database
         self.repaired: list[str] = []
+        self.uses = Uses(self.layout.root / "in-use")
         with database.read() as session:
             check_fixed(session, config)
             origin, self.is_demo = setting(session, ORIGIN), setting(session, DEMO) == "1"
@@ -143,6 +146,7 @@ class Deployment:
         """Close the engine and the database."""
         if "engine" in self.__dict__:
             self.engine.close()
+        self.uses.end(self.database)
         self.database.dispose()
 
     @property
@@ -203,13 +207,9 @@ class Deployment:
 
     def announce(self, *, now: int) -> None:
         """Write the log's first entry: origin, verifier key, and whether this is a demo for ever."""
-        public: dict[str, JSON] = {
-            "origin": self.publisher.origin,
-            "demo": self.is_demo,
-            "verifier_key": self.vkey,
-        }
+        public: dict[str, JSON] = {"origin": self.publisher.origin, "demo": self.is_demo}
         with self.writing() as session:
-            append(session, "deployment.created", public, now=now)
+            append(session, "deployment.created", {**public, "verifier_key": self.vkey}, now=now)
         durable.write(self.layout.verifier_key, f"{self.vkey}\n".encode())
 
     def sweep(self, now: int) -> list[str]:
@@ -220,6 +220,7 @@ class Deployment:
             repaired += self.ledger.sweep(session, now)
         repaired += subjects.settle(self, now)
         self.cosigning.declare(now=now)
+        watch(self.database, self.config, now=now)
         self.publisher.publish(self.database)
         return repaired + self.leave_log_key()
 
@@ -256,7 +257,9 @@ class Deployment:
                 )
             key_file = found[0]
         with self.database.read() as session:
-            return actor_from(Path(key_file), session)
+            actor = actor_from(Path(key_file), session)
+        self.uses.begin(actor.id, _instant(None))
+        return actor
 
     @cached_property
     def sensitive(self) -> SensitiveLists:

@@ -27,6 +27,9 @@ from passersby.model import cells as h3cells
 from passersby.model.motion import EARTH_M
 from passersby.model.period import DAY, HOUR, Period, day_name, day_of
 from passersby.model.schema import TABLES as LAKE
+from passersby.people import accounts
+from passersby.people import keys as person_keys
+from passersby.policy import impact
 from passersby.sensitive import duties
 from passersby.sensitive.cover import Cover
 from passersby.sensitive.places import BEGINNING, END, Place
@@ -205,9 +208,38 @@ def _through(
     with Deployment.open(root, now=now) as scratch:
         d.sensitive.copy(scratch.sensitive, now=now)
         days = sorted({day_of(t, offset) for t in pl.concat(tracks)["t"].to_list()})
+        _approve_impact(scratch, now)
         _add_supplier(scratch, (days[0], days[-1]), now)
         scratch.ingest([file], _SUPPLIER, now=now)
         return _counted(scratch, places, planted, controls, now)
+
+
+def _approve_impact(scratch: Deployment, now: int) -> None:
+    """Give the scratch deployment, which is asked nothing, the assessment that an ingest needs."""
+    custodian, key_file = scratch.actor(), scratch.layout.people / "officer.pem"
+    public_key, due = person_keys.generate(key_file), day_of(now, scratch.config.offset) + 30
+    record = impact.Impact(
+        description="Tracks made up for a test.",
+        necessity="Shows that lists of sensitive places suppress.",
+        risks=("none",),
+        measures=("deleted at the end",),
+        approved_by="officer",
+        next_due=due,
+    )
+    with scratch.writing() as session:
+        accounts.add(
+            session,
+            person_id="officer",
+            name="Officer",
+            roles=["privacy"],
+            public_key=public_key,
+            by=custodian,
+            now=now,
+        )
+        impact.draft(session, record, actor=custodian, now=now)
+    officer = scratch.actor(key_file)
+    with scratch.writing() as session:
+        impact.approve(session, record, actor=officer, now=now)
 
 
 def _add_supplier(scratch: Deployment, dates: tuple[int, int], now: int) -> None:

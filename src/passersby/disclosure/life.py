@@ -21,7 +21,7 @@ from passersby.disclosure.holds import OPEN, end
 from passersby.disclosure.order import Order
 from passersby.disclosure.parts import Parts
 from passersby.errors import Busy, UsageError
-from passersby.keys.signed import Actor, require, verify
+from passersby.keys.signed import Actor, require, verify_person
 from passersby.lake import manifest
 from passersby.policy.order_refusals import ORDERS
 from passersby.policy.refusals import refusal
@@ -212,8 +212,8 @@ def approvals(session: Session, row: CourtOrder) -> tuple[Approval, ...]:
     found = []
     query = select(OrderApproval).where(OrderApproval.order == row.id).order_by(OrderApproval.role)
     for each in session.scalars(query).all():
-        key = session.get_one(Person, each.person).public_key
-        verify(key, bytes.fromhex(row.sha256), _approved(each.role), each.signature)
+        sha256 = bytes.fromhex(row.sha256)
+        key = verify_person(session, each.person, sha256, _approved(each.role), each.signature)
         found.append(Approval(each.role, each.person, key, each.signature, each.created, each.log_index))
     return tuple(found)
 

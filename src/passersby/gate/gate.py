@@ -27,12 +27,14 @@ from passersby.errors import Busy, PassersbyError, Refusal, UsageError
 from passersby.gate import planning, record, running
 from passersby.gate.parts import Parts
 from passersby.gate.planning import Planned
-from passersby.gate.request import DEVICE_WORDS, LONGEST_CASE, Request
+from passersby.gate.request import DEVICE_WORDS, Request
 from passersby.keys.signed import Actor
 from passersby.measures.catalogue import CATALOGUE
+from passersby.model.purposes import BROADER
 from passersby.model.release import Release
-from passersby.policy import freeze
+from passersby.policy import cases, freeze
 from passersby.policy.refusals import refusal
+from passersby.policy.watch import watch
 from passersby.privacy.accounting import micro_rho_for
 from passersby.suppliers import lineage
 from passersby.trustlog.entries import append
@@ -169,6 +171,7 @@ class Gate:
                 made.add(each.question.sha256)
         if made:
             step("7 of 7: publishing the log")
+            watch(parts.database, parts.config, now=now)
             parts.publisher.publish(parts.database)
             _wait_for_tick(begun)
         names = [each.question.sha256 for each in planned]
@@ -253,11 +256,13 @@ class Gate:
                 release = parts.ledger.stored(session, planned.question.sha256)
                 if release is not None:
                     public = {"release": release.id, "licence": planned.licence.id}
-                    append(session, "release.repeated", public, {"case": planned.request.case}, now=now)
+                    private = {"case": planned.request.case, "person": planned.actor.id}
+                    append(session, "release.repeated", public, private, now=now)
         except Refusal as refused:
             self._log_refusal(planned.request, planned.actor, refused.code, now)
             raise
         if release is not None:
+            watch(parts.database, parts.config, now=now)
             parts.publisher.publish(parts.database)
         return release
 
@@ -306,7 +311,7 @@ class Gate:
         return release
 
     def _log_refusal(self, request: Request, actor: Actor, code: str, now: int) -> None:
-        """Log a refusal: public are its code and names that we know, never the caller's own words."""
+        """Log a refusal: its code and names that we know, never the caller's own words, not even hidden."""
         parts = self._parts
         with parts.database.write() as session:
             device_level = request.measure.lower() in DEVICE_WORDS
@@ -316,14 +321,10 @@ class Gate:
                 "measure": "device-level" if device_level else measure or "unknown",
                 "licence": planning.known_licence(session, request.licence),
             }
-            words = {"purpose": _plain(request.purpose), "case": _plain(request.case)}
+            case = cases.known(session, request.licence, request.case)
+            words = {"purpose": request.purpose if request.purpose in BROADER else "", "case": case}
             append(session, "question.refused", public, {"person": actor.id, **words}, now=now)
         parts.publisher.publish(parts.database)
-
-
-def _plain(text: str) -> str:
-    """Return the beginning of a caller's text as valid Unicode: arguments of a command need not be."""
-    return text[:LONGEST_CASE].encode(errors="replace").decode()
 
 
 def _later(now: int, begun: float) -> int:

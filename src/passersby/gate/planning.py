@@ -26,7 +26,7 @@ from passersby.model.question import Question
 from passersby.model.record import NAME
 from passersby.model.zones import Zones
 from passersby.people import accounts
-from passersby.policy import freeze
+from passersby.policy import cases, freeze, impact, reviews
 from passersby.policy import licence as licences
 from passersby.policy.licence import Grant, Licence
 from passersby.policy.refusals import refusal
@@ -206,6 +206,11 @@ def _decide(
             epsilon=request.epsilon,
             epsilon_cap=config.epsilon_question,
             case=request.case,
+            case_open=cases.is_open(
+                session, licence=grant.licence.id, name=request.case, purpose=request.purpose, now=now
+            ),
+            review_overdue=reviews.overdue(session, grant.licence.id, now=now),
+            impact_in_force=impact.in_force(session, now=now),
             now=now,
         )
     )

@@ -23,7 +23,7 @@ from passersby.ingest.screen import Consents, Rules
 from passersby.keys.ring import KeyRing
 from passersby.keys.signed import Actor, require
 from passersby.model import banned
-from passersby.policy import freeze
+from passersby.policy import freeze, impact
 from passersby.sensitive.cover import Cover
 from passersby.sensitive.lists import SensitiveLists
 from passersby.sources import ids
@@ -85,7 +85,8 @@ class Admission:
 
         Raises:
             UnknownName: there is no such supplier.
-            NotReady: it is not assessed, suspended, or its consent register is missing.
+            NotReady: it is not assessed, suspended, or its consent register is missing; or no impact
+                assessment is in force.
             Refusal: the deployment is frozen, or its files are of a kind that is never taken.
             InputError: the consent register is not valid.
         """
@@ -95,6 +96,7 @@ class Admission:
                 number, contract = registry.require_ready(session, supplier, now=clock.now)
                 if contract.needs_consent:
                     samples.require_current(session, number, supplier, now=clock.now)
+                impact.require(session, now=clock.now)
             schema = self._schema(contract)
             if consent is not None:
                 self._load(consent, supplier, schema, by={}, now=clock.now)
@@ -151,6 +153,7 @@ class Admission:
         """
         freeze.require_running(session)
         registry.require_ready(session, admitted.contract.id, now=now)
+        impact.require(session, now=now)
         if self._versions(session, admitted.number) != admitted.versions:
             msg = "The consent register or a list of sensitive places was replaced meanwhile."
             raise Busy(msg, "Run the command again; nothing was stored.")

@@ -9,18 +9,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import rfc8785
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from passersby.errors import IntegrityError, Refusal
+from passersby.store.duty_tables import FormerKey
 from passersby.store.tables import Person
 
 _DOMAIN = b"passersby statement v1"
+
+OWN_KEY = (
+    "A person's key is not replaced by that person: somebody else could hold the old one.",
+    "Two others do it: `passersby person rekey`, then `passersby proposal approve`.",
+)
+"""Text of the refusal `own-key`."""
 
 ROLE_MISSING = (
     "Your account does not have a role that allows this.",
@@ -95,6 +104,25 @@ def verify(public_key: str, obj_sha256: bytes, purpose: str, signature: str) -> 
         raise IntegrityError(msg, "Compare the record with the log: `passersby log verify`.") from None
 
 
+def verify_person(session: Session, person: str, obj_sha256: bytes, purpose: str, signature: str) -> str:
+    """Return which key of a person made a signature: the one on record, or one that was replaced later.
+
+    Raises:
+        IntegrityError: none of them did.
+    """
+    row = session.get(Person, person)
+    current = row.public_key if row else ""
+    try:
+        verify(current, obj_sha256, purpose, signature)
+    except IntegrityError:
+        for former in session.scalars(select(FormerKey.public_key).where(FormerKey.person == person)):
+            with suppress(IntegrityError):
+                verify(former, obj_sha256, purpose, signature)
+                return former
+        raise
+    return current
+
+
 def require(session: Session, actor: Actor, *roles: str) -> None:
     """Do nothing if the actor is an active person with the key on record and one of the roles.
 
@@ -124,6 +152,11 @@ def seal(record: Mapping[str, Any], purpose: str, actor: Actor) -> SignedRecord:
     return SignedRecord(rfc8785.dumps(whole).decode(), digest(record).hex(), signature)
 
 
+def signer(text: str) -> str:
+    """Return the account that signed a stored record whose signature was checked (`unseal`)."""
+    return str(json.loads(text)["signed_by"])
+
+
 def unseal(session: Session, text: str, purpose: str) -> dict[str, Any]:
     """Return the record of a stored text, after its signature was checked against the signer's account.
 
@@ -135,9 +168,8 @@ def unseal(session: Session, text: str, purpose: str) -> dict[str, Any]:
         record, signer, signature = whole["record"], whole["signed_by"], whole["signature"]
     except (ValueError, KeyError, TypeError):
         whole = signer = None
-    person = session.get(Person, signer) if isinstance(signer, str) else None
-    if person is None:
+    if not isinstance(signer, str) or session.get(Person, signer) is None:
         msg = f"A stored record for {purpose} is damaged, or its signer is unknown."
         raise IntegrityError(msg, "Compare the record with the log: `passersby log verify`.")
-    verify(person.public_key, digest(record), purpose, signature)
+    verify_person(session, signer, digest(record), purpose, signature)
     return dict(record)

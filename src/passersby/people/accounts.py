@@ -14,6 +14,7 @@ from passersby.errors import UnknownName, UsageError
 from passersby.keys.signed import Actor, digest, require
 from passersby.model.record import NAME
 from passersby.store import tables
+from passersby.store.duty_tables import FormerKey
 from passersby.trustlog.entries import append
 
 ROLES = ("custodian", "analyst", "legal", "privacy", "releaser", "overseer")
@@ -137,12 +138,21 @@ def _check(session: Session, account: Account) -> None:
     if not account.name:
         msg = "The person's full name is missing: accounts are individual."
         raise UsageError(msg, "Give the name of the one person who will use the account.")
-    if not _PUBLIC_KEY.fullmatch(account.public_key):
-        msg = "The public key is not an Ed25519 key of 64 hexadecimal digits."
-        raise UsageError(msg, _KEYGEN)
     if session.get(tables.Person, account.id) is not None:
         msg = "There is an account of that name already; names are never used again."
         raise UsageError(msg, "Choose another name.")
-    if by_key(session, account.public_key) is not None:
+    check_new_key(session, account.public_key)
+
+
+def check_new_key(session: Session, public_key: str) -> None:
+    """Do nothing if this is a public key that no account has, or ever had.
+
+    Raises:
+        UsageError: it is none, or somebody's.
+    """
+    if not _PUBLIC_KEY.fullmatch(public_key):
+        msg = "The public key is not an Ed25519 key of 64 hexadecimal digits."
+        raise UsageError(msg, _KEYGEN)
+    if by_key(session, public_key) is not None or session.get(FormerKey, public_key) is not None:
         msg = "This key belongs to another account already: one person, one account, one key."
         raise UsageError(msg, _KEYGEN)

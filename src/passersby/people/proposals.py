@@ -15,10 +15,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from passersby.errors import Refusal, UnknownName, UsageError
-from passersby.keys.signed import SAME_PERSON, Actor, digest, require, seal, unseal, verify
+from passersby.keys.signed import SAME_PERSON, Actor, digest, require, seal, unseal, verify_person
 from passersby.model.period import DAY
 from passersby.store.proposal_tables import Proposal as Row
-from passersby.store.tables import Person
 from passersby.trustlog.entries import JSON, append
 
 
@@ -41,7 +40,7 @@ class Rule:
 
 ADD_AUTHORITY, ADD_TEST_AUTHORITY = "authority.add", "authority.add-test"
 TAINT = "supplier.taint"
-THAW = "freeze.end"
+THAW, REKEY = "freeze.end", "person.rekey"
 
 _REGISTRARS, _SECONDS = ("custodian", "legal"), ("custodian", "legal", "privacy")
 _STAFF = ("custodian", "privacy")
@@ -62,6 +61,7 @@ RULES: dict[str, Rule] = {
     THAW: Rule("End a freeze", ("custodian", "overseer"), ("custodian", "overseer")),
     "subject.check": Rule("Let a holder see, whom an operator checked", _STAFF, ("privacy", "legal")),
     "subject.enrol-app": Rule("Enrol the key of a supplier's app", _STAFF, ("privacy", "legal")),
+    REKEY: Rule("Replace a person's key", ("custodian", "overseer", "privacy"), (*_SECONDS, "overseer")),
 }
 """Kind of act -> its rule. A kind's effect is in `deployment.acts`."""
 
@@ -159,12 +159,13 @@ def refuse(session: Session, number: int, *, reason: str, actor: Actor, now: int
     require(session, actor, *rule.proposers, *rule.approvers)
     if not reason.strip():
         raise UsageError("A refusal needs a reason.", "Say in one sentence why; it is recorded, not public.")
-    record = unseal(session, row.record, _made(row.kind))
-    signature = _decide(row, "refused", record, actor=actor, now=now)
-    session.flush()
-    private = {"signature": signature, "why": reason.strip()}
-    append(session, "proposal.refused", _public(row, actor), private, now=now)
-    return _read(session, row)
+    return _refuse(session, row, reason=reason.strip(), actor=actor, now=now)
+
+
+def refuse_of(session: Session, person: str, *, reason: str, actor: Actor, now: int) -> None:
+    """Refuse every open proposal of a person whose account `actor` is just ending."""
+    for row in session.scalars(select(Row).where(Row.proposed_by == person, Row.state == "open")).all():
+        _refuse(session, row, reason=reason, actor=actor, now=now)
 
 
 def get(session: Session, number: int) -> Proposal:
@@ -196,6 +197,15 @@ def approved(session: Session, kind: str, subject: str) -> Proposal | None:
     return _read(session, row) if row else None
 
 
+def _refuse(session: Session, row: Row, *, reason: str, actor: Actor, now: int) -> Proposal:
+    record = unseal(session, row.record, _made(row.kind))
+    signature = _decide(row, "refused", record, actor=actor, now=now)
+    session.flush()
+    private = {"signature": signature, "why": reason}
+    append(session, "proposal.refused", _public(row, actor), private, now=now)
+    return _read(session, row)
+
+
 def _open(session: Session, number: int) -> Row:
     row = session.scalars(select(Row).where(Row.id == number).with_for_update()).one_or_none()
     if row is None or row.state != "open":
@@ -218,9 +228,8 @@ def _decide(row: Row, state: str, record: Mapping[str, Any], *, actor: Actor, no
 def _read(session: Session, row: Row) -> Proposal:
     record = unseal(session, row.record, _made(row.kind))
     if row.state != "open":
-        signer = session.get(Person, row.decided_by or "")
-        key = signer.public_key if signer else ""
-        verify(key, digest(record), _decided(row.kind, row.state), row.signature or "")
+        purpose = _decided(row.kind, row.state)
+        verify_person(session, row.decided_by or "", digest(record), purpose, row.signature or "")
     return Proposal(
         row.id,
         row.kind,

@@ -165,4 +165,7 @@ def _context(request: AskRequest) -> dict[str, Any]:
         "microEpsilon": micro_ceiling(request.epsilon),
         "microEpsilonCap": micro_floor(request.epsilon_cap),
         "case": request.case.strip(),
+        "caseOpen": request.case_open,
+        "reviewOverdue": request.review_overdue,
+        "impactInForce": request.impact_in_force,
     }

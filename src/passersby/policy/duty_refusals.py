@@ -7,5 +7,13 @@ DUTIES: dict[str, tuple[str, str]] = {
         "This deployment is frozen: it takes nothing in and hands nothing out.",
         "`passersby status` says since when; two people end a freeze, the first with `passersby thaw`.",
     ),
+    "own-question": (
+        "A question is not reviewed by the person who asked it.",
+        "Ask another overseer; `passersby person list` shows everyone's roles.",
+    ),
+    "own-alert": (
+        "An alert is not closed by the person it is about.",
+        "Ask another overseer; `passersby person list` shows everyone's roles.",
+    ),
 }
 """Codes of what people must do, or have stopped."""

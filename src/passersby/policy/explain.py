@@ -32,6 +32,7 @@ def _may_use(request: AskRequest, licence: Licence) -> bool:
 
 
 RULES: Mapping[str, Rule] = {
+    "impact-missing": lambda r, _: r.impact_in_force,
     "licence-not-yet-valid": lambda r, x: r.now >= x.not_before,
     "licence-expired": lambda r, x: r.now < x.expires,
     "not-on-licence": _may_use,
@@ -46,5 +47,7 @@ RULES: Mapping[str, Rule] = {
     "bad-epsilon": lambda r, _: micro_ceiling(r.epsilon) > 0,
     "epsilon-over-question-cap": lambda r, _: micro_ceiling(r.epsilon) <= micro_floor(r.epsilon_cap),
     "case-missing": lambda r, _: bool(r.case.strip()),
+    "case-not-open": lambda r, _: r.case_open,
+    "review-overdue": lambda r, _: not r.review_overdue,
 }
 """Code -> whether the request keeps the rule, in the documented order."""

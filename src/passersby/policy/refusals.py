@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from passersby.errors import BudgetSpent, PeriodOpen, Refusal
-from passersby.keys.signed import ROLE_MISSING, SAME_PERSON
+from passersby.keys.signed import OWN_KEY, ROLE_MISSING, SAME_PERSON
 from passersby.model import banned
 from passersby.model.banned import DEMO_ONLY
 from passersby.policy.duty_refusals import DUTIES
@@ -25,6 +25,10 @@ DECISION: dict[str, tuple[str, str]] = {
     "licence-revoked": (
         "The licence was revoked.",
         "Ask the custodian who revoked it; a new licence can be granted.",
+    ),
+    "impact-missing": (
+        "The impact assessment of this deployment is missing or overdue.",
+        "Ask a person with the role privacy to approve one: `passersby impact approve`.",
     ),
     "licence-not-yet-valid": (
         "The licence is not valid yet.",
@@ -78,6 +82,14 @@ DECISION: dict[str, tuple[str, str]] = {
     "case-missing": (
         "The question names no case.",
         "Give the case that it belongs to with `--case`: the log commits to it.",
+    ),
+    "case-not-open": (
+        "There is no open case of that name for this licence and purpose.",
+        "`passersby case list` shows the cases; `passersby case open` opens one.",
+    ),
+    "review-overdue": (
+        "A review of an earlier question under this licence is overdue.",
+        "Ask an overseer to do it: `passersby review list` shows what waits.",
     ),
     "denied": (
         "Policy does not allow this question.",
@@ -155,7 +167,11 @@ GATE: dict[str, tuple[str, str]] = {
 SUPPLIERS: dict[str, tuple[str, str]] = {**banned.TEXTS, "demo-deployment": DEMO_ONLY}
 """Codes of contracts and deliveries."""
 
-ACCOUNTS: dict[str, tuple[str, str]] = {"role-missing": ROLE_MISSING, "same-person": SAME_PERSON}
+ACCOUNTS: dict[str, tuple[str, str]] = {
+    "role-missing": ROLE_MISSING,
+    "same-person": SAME_PERSON,
+    "own-key": OWN_KEY,
+}
 """Codes of commands that a person signs."""
 
 LOG: dict[str, tuple[str, str]] = {"no-witness": NO_WITNESS, "witnesses-away": WITNESSES_AWAY}

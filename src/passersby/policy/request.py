@@ -33,6 +33,9 @@ class AskRequest:
         epsilon: what the question costs each period.
         epsilon_cap: most that one question may cost (`Config.epsilon_question`).
         case: case that the question belongs to.
+        case_open: whether that case is open for the licence and purpose (`policy.cases.is_open`).
+        review_overdue: whether a question of the licence waits for an overdue review (`policy.reviews`).
+        impact_in_force: whether the impact assessment is approved and not overdue (`policy.impact`).
         now: epoch s.
     """
 
@@ -51,6 +54,9 @@ class AskRequest:
     epsilon: float
     epsilon_cap: float
     case: str
+    case_open: bool
+    review_overdue: bool
+    impact_in_force: bool
     now: int
 
 

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from passersby.errors import UnknownName
 from passersby.keys.signed import Actor, digest, require
-from passersby.model.period import DAY, day_name
+from passersby.model.duty import Duty
+from passersby.model.period import DAY
 from passersby.sensitive.lists import latest
 from passersby.store.sensitive_tables import SensitiveReview, SensitiveTest
 from passersby.store.tables import SensitiveList
 from passersby.trustlog.entries import JSON, append
 
 QUARTER_S = 91 * DAY
-SOON_S = 14 * DAY
 _REVIEWED = "sensitive.reviewed"
-
-
-@dataclass(frozen=True)
-class Duties:
-    """Sentences about what is overdue, and about what is due within two weeks."""
-
-    overdue: tuple[str, ...]
-    soon: tuple[str, ...]
 
 
 def review(session: Session, name: str, *, actor: Actor, now: int) -> int:
@@ -74,20 +64,21 @@ def review_due(session: Session, row: SensitiveList) -> int:
     return session.scalar(last) or row.created + QUARTER_S
 
 
-def duties(session: Session, now: int) -> Duties:
-    """Return what is overdue and what is due soon; nothing while there is no list."""
+def duties(session: Session) -> list[Duty]:
+    """Return what is to be done each quarter; nothing while there is no list."""
     lists = list(latest(session).values())
     if not lists:
-        return Duties((), ())
+        return []
     found = [
-        (review_due(session, row), f"list {row.name}: review it (`passersby sensitive review {row.name}`)")
+        Duty(
+            f"list {row.name}: review it",
+            f"passersby sensitive review {row.name}",
+            review_due(session, row),
+            who="custodian, privacy",
+        )
         for row in lists
     ]
     last = session.scalars(select(SensitiveTest).order_by(SensitiveTest.id.desc()).limit(1)).first()
     due = last.due if last else min(row.created for row in lists) + QUARTER_S
-    found.append((due, "sensitive places: test their suppression (`passersby sensitive test`)"))
-    said = [(at, f"{text}, due on {day_name(at // DAY)}") for at, text in found]
-    return Duties(
-        tuple(text for at, text in said if at <= now),
-        tuple(text for at, text in said if now < at < now + SOON_S),
-    )
+    test = Duty("sensitive places: test their suppression", "passersby sensitive test", due, who="custodian")
+    return [*found, test]

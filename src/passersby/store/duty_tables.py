@@ -80,10 +80,10 @@ class FormerKey(Base):
     ended: Mapped[int]
 
 
-class KeyUse(Base):
-    """A process that uses a person's key; void once its lease has lapsed."""
+class RefusalCount(Base):
+    """How many times an account was refused on a day (UTC)."""
 
-    __tablename__ = "key_use"
-    person: Mapped[str] = mapped_column(ForeignKey("person.id"), primary_key=True)
-    process: Mapped[str] = mapped_column(primary_key=True)  # machine and number of the process
-    lease_until: Mapped[int]
+    __tablename__ = "refusal_count"
+    account: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int]

@@ -5,14 +5,15 @@ A request counts from the day on which it arrived, by whatever way; one command 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from types import MappingProxyType
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from passersby.errors import UsageError
-from passersby.model.period import DAY, day_name
+from passersby.model.duty import Duty
+from passersby.model.period import DAY
 from passersby.store.proposal_tables import Proposal
 from passersby.store.subject_tables import SubjectRequest
 
@@ -27,18 +28,10 @@ CHECK = "subject.check"
 
 _STEPS = MappingProxyType(
     {
-        ERASE: "`passersby subject receipt` says what it waits for",
-        SHOW: "`passersby proposal list` shows whose signature is missing",
+        ERASE: "passersby subject receipt",  # says what it waits for
+        SHOW: "passersby proposal list",  # shows whose signature is missing
     }
 )
-
-
-@dataclass(frozen=True)
-class Clocks:
-    """Sentences about open requests: those that are in time, and those that are overdue."""
-
-    soon: tuple[str, ...]
-    overdue: tuple[str, ...]
 
 
 def add(
@@ -88,8 +81,8 @@ def end(session: Session, erasure: int, *, now: int) -> None:
     session.execute(waits.values(done=now))
 
 
-def clocks(session: Session, *, now: int) -> Clocks:
-    """Return what is open. A copy waits for its holder, and a check that was refused is answered."""
+def duties(session: Session) -> Iterator[Duty]:
+    """Yield what is open. A copy waits for its holder, and a check that was refused is answered."""
     refused = select(Proposal.id).where(Proposal.kind == CHECK, Proposal.state == "refused")
     answered = [f"{CHECK} {number}" for number in session.scalars(refused)]
     rows = session.scalars(
@@ -97,14 +90,7 @@ def clocks(session: Session, *, now: int) -> Clocks:
         .where(SubjectRequest.done.is_(None), SubjectRequest.what.in_(list(_STEPS)))
         .order_by(SubjectRequest.due, SubjectRequest.id)
     ).all()
-    rows = [row for row in rows if row.proof not in answered]
-    said = [
-        (
-            row.due,
-            f"holder's request {row.id} ({row.what}): due {day_name(row.due // DAY)}; {_STEPS[row.what]}",
-        )
-        for row in rows
-    ]
-    return Clocks(
-        tuple(text for due, text in said if due >= now), tuple(text for due, text in said if due < now)
-    )
+    for row in rows:
+        if row.proof not in answered:
+            what = f"holder's request {row.id}: {row.what}"
+            yield Duty(what, _STEPS[row.what], row.due, who="custodian, privacy")

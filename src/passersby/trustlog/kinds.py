@@ -116,6 +116,17 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "subject.listed": ("by",),
         "consent.sampled": ("supplier", "register"),
         "consent.rechecked": ("supplier", "result", "next_due"),
+        "impact.drafted": ("record_sha256", "by"),
+        "case.opened": ("licence", "purpose", "until", "by"),
+        "case.closed": ("licence", "by"),
+        "review.sampling": ("percent", "first"),
+        "review.drawn": ("review", "entry", "licence", "due"),
+        "review.done": ("review", "entry", "result", "by"),
+        "alert.raised": ("alert", "about"),
+        "alert.closed": ("alert", "by"),
+        "person.ended": ("person", "by"),
+        "person.rekeyed": ("person", "old_key", "new_key", "proposal"),
+        "programme.reviewed": ("document_sha256", "by", "next_due"),
     }
 )
 """Kind of entry -> names of its public fields. Every other field is a salted commitment."""
@@ -189,6 +200,17 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "subject.listed": "A deletion list of hashed ids is in force: whoever is on it is erased once met.",
         "consent.sampled": "Records of a consent register were drawn by chance, to be followed back.",
         "consent.rechecked": "A person followed drawn consent records back and signed what was found.",
+        "impact.drafted": "A person signed a draft of the impact assessment; another one is to approve it.",
+        "case.opened": "A case was opened: what questions under a licence may be asked for.",
+        "case.closed": "A case was closed; no question may name it any more.",
+        "review.sampling": "How many of 100 answered questions are reviewed, from this entry on.",
+        "review.drawn": "An answered question was drawn at random for a review by an overseer.",
+        "review.done": "An overseer, who had not asked it, reviewed a question and signed the result.",
+        "alert.raised": "Something happened that an overseer should look at.",
+        "alert.closed": "An overseer looked at an alert and signed what it came to.",
+        "person.ended": "An account ended; its key acts no more.",
+        "person.rekeyed": "Two others replaced a person's lost key; the old one signs nothing more.",
+        "programme.reviewed": "An overseer reviewed the whole programme, and signed the report's hash.",
     }
 )
 """Kind of entry -> one sentence for a reader of the log."""

@@ -90,10 +90,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_former_key_person", "former_key", ["person"])
     op.create_table(
-        "key_use",
-        sa.Column("person", sa.Text(), nullable=False),
-        sa.Column("process", sa.Text(), nullable=False),
-        sa.Column("lease_until", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["person"], ["person.id"]),
-        sa.PrimaryKeyConstraint("person", "process"),
+        "refusal_count",
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("day", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("account", "day"),
     )
