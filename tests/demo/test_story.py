@@ -73,6 +73,16 @@ def test_two_warrants_are_refused_and_an_order_is_fulfilled(told: tuple[Seen, Pa
     assert f"{seen.fulfilled.pings} pings, sealed" in html
 
 
+def test_a_holder_is_erased_and_gets_a_receipt_that_verifies(
+    told: tuple[Seen, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen, root = told
+    assert seen.erased is not None
+    assert main.call(["subject", "verify-receipt", str(root / "receipt.json"), "--vkey", seen.vkey]) == 0
+    assert f"Entry {seen.erased.index} of the log" in capsys.readouterr().out
+    assert f"proves entry {seen.erased.index} of the log" in (root / "index.html").read_text(encoding="utf-8")
+
+
 def test_go_replays_the_log_where_it_is_installed(told: tuple[Seen, Path]) -> None:
     seen, _ = told
     if reason := elsewhere.missing():

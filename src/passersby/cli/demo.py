@@ -42,6 +42,7 @@ def demo(
         "release": seen.answer["release"],
         "covered": seen.answer["covered"],
         "refused": [refused.code for refused in [*seen.refusals, *seen.warrants]],
+        "receipt": None if seen.erased is None else str((folder / seen.erased.file).absolute()),
         "disclosed": None if seen.fulfilled is None else seen.fulfilled.sha256,
         "seconds": round(seen.seconds, 1),
     }
@@ -64,6 +65,10 @@ def _show(seen: Seen, page: Path) -> None:
         out.print(
             f"order of {seen.fulfilled.title}: {seen.fulfilled.pings} pings of the one phone that it names, "
             "sealed to the court's key"
+        )
+    if seen.erased is not None:
+        out.print(
+            f"a phone was erased for its holder; its receipt proves entry {seen.erased.index} of the log"
         )
     if seen.log is not None:
         also = "" if seen.replayed is None else f"; Go's own verifier replayed all {seen.replayed}"

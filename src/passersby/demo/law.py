@@ -1,4 +1,4 @@
-"""The law in the demo: papers that ask for people, one that is fulfilled, and what its recipient finds."""
+"""The law in the demo: papers that ask for people, one that is fulfilled, and a holder who wants to be gone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ import pyrage
 import rfc8785
 
 from passersby.demo.records import People
-from passersby.demo.seen import Fulfilled, Refused
-from passersby.deployment import acts, courts
+from passersby.demo.seen import Erased, Fulfilled, Refused
+from passersby.deployment import acts, courts, holders
 from passersby.deployment.opened import Deployment
 from passersby.disclosure import drafts, life, package, release, testcourt
 from passersby.disclosure.testcourt import Court
-from passersby.errors import Refusal
+from passersby.errors import IntegrityError, OperationError, Refusal
 from passersby.model.period import DAY, day_name, day_of
+from passersby.subjects import receipts
 from passersby.trustlog.receipts import verify_proof
 
 COURT, AGENCY = "district-court", "border-agency"
@@ -42,10 +44,11 @@ def register_court(d: Deployment, who: People, folder: Path, *, now: int) -> Cou
     return testcourt.load(folder)
 
 
-def phone_of(file: Path) -> str:
-    """Return an ordinary phone's advertising id from a supplier's Parquet file; a court would know it."""
+def phones_of(file: Path) -> tuple[str, str]:
+    """Return two ordinary phones' advertising ids from a supplier's Parquet file: courts and holders know them."""
     counted = pl.scan_parquet(file).group_by("ad_id").len().sort("len", "ad_id").collect()
-    return str(counted["ad_id"][len(counted) // 2])
+    first, second = counted["ad_id"].slice(len(counted) // 2, 2).to_list()
+    return str(first), str(second)
 
 
 def wish(d: Deployment, phone: str, recipient: str, days: tuple[str, str], *, now: int) -> drafts.Wish:
@@ -122,6 +125,27 @@ def fulfil(
         size=proven.checkpoint.size,
         custody=tuple((each["step"], each["by"]) for each in manifest["custody"]),
     )
+
+
+def erase(d: Deployment, who: People, phone: str, path: Path, *, now: int) -> Erased:
+    """Withdraw and erase a phone for its holder; keep the receipt, and check it as anybody can.
+
+    Raises:
+        IntegrityError: the receipt does not hold.
+        OperationError: something still reads the files from before it.
+    """
+    begun = time.monotonic()
+    done = holders.erase(d, [phone], actor=who.privacy, now=now)
+    if done.waits_for:
+        raise OperationError(
+            f"The receipt waits for {done.waits_for}.", "Run the demo again, in a new folder."
+        )
+    path.write_bytes(done.receipt)
+    found = receipts.check(done.receipt, d.vkey, ids=[phone])
+    if not found.about_ids:
+        raise IntegrityError("The receipt is about another phone.", "Report this; it is a fault of the demo.")
+    seconds = time.monotonic() - begun
+    return Erased(receipts.SAYS[found.kind], receipts.OUTSIDE, path.name, found.proven.index, seconds)
 
 
 def _refused(asked: str, act: Callable[[], object]) -> Refused:

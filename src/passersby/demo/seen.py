@@ -47,6 +47,25 @@ class Fulfilled:
     custody: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True)
+class Erased:
+    """A phone that was erased for its holder.
+
+    Args:
+        says: what the receipt says.
+        outside: what it says lies outside of it.
+        file: name of the receipt, beside the deployment.
+        index: entry of the log that it proves.
+        seconds: from the request to the checked receipt.
+    """
+
+    says: str
+    outside: tuple[str, ...]
+    file: str
+    index: int
+    seconds: float
+
+
 @dataclass
 class Seen:
     """What happened, for the page."""
@@ -61,6 +80,7 @@ class Seen:
     refusals: list[Refused] = field(default_factory=list)
     warrants: list[Refused] = field(default_factory=list)
     fulfilled: Fulfilled | None = None
+    erased: Erased | None = None
     budget: list[dict[str, Any]] = field(default_factory=list)
     log: LogReport | None = None
     replayed: int | None = None

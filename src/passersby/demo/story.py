@@ -71,7 +71,9 @@ def tell(root: Path, *, devices: int, say: Say, bar: Bar, step: Say) -> Seen:
         _ask(d, who, seen, step)
         say("Asking what is refused")
         _refusals(d, who, seen, step, trial_ends)
-        say("Handing in two warrants that ask for too much, and a judge's order")
+        say(
+            "Handing in two warrants that ask for too much, a judge's order, and a holder's wish to be erased"
+        )
         _law(d, who, seen)
         say("Checking the log and the ledger")
         seen.log, seen.budget = d.verify_log(), views.budget(d, "")
@@ -156,10 +158,11 @@ def _law(d: Deployment, who: records.People, seen: Seen) -> None:
     root = d.layout.root.parent
     court = law.register_court(d, who, root / "court", now=_now())
     key = pyrage.x25519.Identity.generate()
-    phone = law.phone_of(min((root / "files" / "veraset").iterdir()))
+    phone, another = law.phones_of(min((root / "files" / "veraset").iterdir()))
     asked = law.wish(d, phone, str(key.to_public()), DATES, now=_now())
     seen.warrants = law.warrants(d, who, court, asked, now=_now())
     seen.fulfilled = law.fulfil(d, who, court, asked, key, _now)
+    seen.erased = law.erase(d, who, another, root / "receipt.json", now=_now())
 
 
 def _refusals(d: Deployment, who: records.People, seen: Seen, step: Say, trial_ends: int) -> None:
