@@ -109,6 +109,13 @@ def test_a_folder_without_settings_is_no_deployment(tmp_path: Path) -> None:
         config.read(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize("name", ["raw_days", "derived_days"])
+def test_nothing_is_kept_for_ever(name: str) -> None:
+    for days in (1000, 100_000_000):
+        with pytest.raises(BadRecord, match=name):
+            config.from_values({name: days})
+
+
 def test_bounds_are_named_in_the_error() -> None:
     with pytest.raises(BadRecord, match="raw_days"):
         config.from_values({"raw_days": 4000})

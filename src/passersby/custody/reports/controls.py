@@ -1,0 +1,138 @@
+"""The catalogue of controls, and the page that says in words which of them are whose work.
+
+`python -m passersby.custody.reports.controls` prints docs/reference/controls.md.
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+ENFORCED, RECORDED, CONTRACT = "enforced", "recorded", "contract"
+
+CLASSES = {
+    ENFORCED: "The software refuses or does it by itself.",
+    RECORDED: "A person acts and records it; the software asks, reminds, and locks what is overdue.",
+    CONTRACT: "Terms state it, and the log shows that they do; no software makes it true.",
+}
+"""Class of a control -> who makes it true."""
+
+_PLANNED = "planned"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What makes a control true in the code, and what shows it.
+
+    Args:
+        function: as `module:name`.
+        line: text in it that makes the control true.
+        without: what stands in its place where the control is taken away.
+        test: a pytest node id; it fails without the line.
+    """
+
+    function: str
+    line: str
+    without: str
+    test: str
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control.
+
+    Args:
+        id: its group and number.
+        kind: one of `CLASSES`.
+        text: what must be so.
+        source: who asks for it.
+        how: who does what, where software alone does not.
+        planned: not built yet: claimed nowhere.
+        checks: where the code makes it true.
+    """
+
+    id: str
+    kind: str
+    text: str
+    source: str
+    how: str
+    planned: bool
+    checks: tuple[Check, ...]
+
+    @property
+    def claimed(self) -> str:
+        """What may be said of it: who makes it true, in the words of its class."""
+        return "not built yet" if self.planned else self.kind
+
+
+@cache
+def catalogue() -> tuple[dict[str, str], tuple[Control, ...]]:
+    """Return the titles of the groups by their letter, and all controls in order."""
+    text = files("passersby").joinpath("controls.toml").read_text(encoding="utf-8")
+    found = tomllib.loads(text)
+    return found["groups"], tuple(_control(each) for each in found["control"])
+
+
+def page() -> str:
+    """Return docs/reference/controls.md."""
+    groups, controls = catalogue()
+    lines = [
+        "# Controls",
+        "",
+        "What regulators, courts and standards ask of a holder of phone-location data, and what this",
+        "software does about it. It is designed to meet what is listed; whether a deployment does, its operator",
+        "must find out. This is not legal advice. Sources marked (2nd) were read in a secondary source.",
+        "",
+        "| class | who makes it true | controls |",
+        "|---|---|---|",
+    ]
+    for kind, who in CLASSES.items():
+        mine = [each for each in controls if each.kind == kind and not each.planned]
+        lines.append(f"| {kind} | {who} | {len(mine)} |")
+    planned = sum(each.planned for each in controls)
+    lines += [
+        "",
+        "For each control that is enforced, a test takes its line out of the code and sees another test fail."
+        + (f" {planned} controls are not built yet." if planned else ""),
+    ]
+    for letter, title in groups.items():
+        lines += ["", f"## {letter}. {title}", ""]
+        lines += ["| control | what must be so | class | how | asked for by |", "|---|---|---|---|---|"]
+        lines += [_row(each) for each in controls if each.id.startswith(letter)]
+    return "\n".join(lines) + "\n"
+
+
+def _row(each: Control) -> str:
+    where = ", ".join(
+        dict.fromkeys(f"`{check.function.removeprefix('passersby.')}`" for check in each.checks)
+    )
+    if each.planned:
+        how = "not built yet"
+    elif each.kind == ENFORCED:
+        how = f"The software makes it so: {where}"
+    else:
+        how = " ".join(filter(None, (each.how, where)))
+    return f"| {each.id} | {each.text} | {each.claimed} | {how} | {each.source} |"
+
+
+def _control(values: dict[str, Any]) -> Control:
+    return Control(
+        values["id"],
+        values["class"],
+        values["text"],
+        values["source"],
+        values.get("how", ""),
+        values.get("state") == _PLANNED,
+        tuple(
+            Check(each["function"], each["line"], each.get("without", "pass"), each["test"])
+            for each in values.get("check", ())
+        ),
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
