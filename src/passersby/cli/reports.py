@@ -124,10 +124,40 @@ def records_report(
     def human() -> None:
         out.print(f"{out_file} holds {len(found):,} entries of the log, each with its proof.")
         for path in renderers:
-            out.print(f"wrote {path}")
+            out.print(f"wrote {path}", soft_wrap=True)
         err.print(f"[dim]next:[/]  passersby report verify {out_file} --vkey KEY", soft_wrap=True)
 
     emit({"file": str(out_file), "entries": len(found), "log": made["log"]}, as_json=as_json, human=human)
+
+
+@report.command("processing")
+def processing_report(out_file: File = None, folder: Folder = Path(), as_json: AsJson = False) -> None:
+    """Record of processing activities (GDPR article 30), filled from settings and signed records."""
+    from passersby.custody.reports import processing
+
+    with opened(folder) as d, d.database.read() as session:
+        made = processing.record(session, d.config, now=now())
+    _write(made, out_file, as_json=as_json)
+
+
+@report.command("dpia")
+def dpia_report(out_file: File = None, folder: Folder = Path(), as_json: AsJson = False) -> None:
+    """Draft of the impact assessment (GDPR article 35), filled from settings, records and controls."""
+    from passersby.custody.reports import processing
+
+    with opened(folder) as d, d.database.read() as session:
+        made = processing.assessment(session, d.config, now=now())
+    _write(made, out_file, as_json=as_json)
+
+
+@report.command("incident")
+def incident_report(out_file: File = None, folder: Folder = Path(), as_json: AsJson = False) -> None:
+    """Form for an incident (GDPR article 33), with the head of the log, which is verified first."""
+    from passersby.custody.reports import incident
+
+    with opened(folder) as d:
+        made = incident.form(d.config, d.verify_log(), now=now())
+    _write(made, out_file, as_json=as_json)
 
 
 @report.command("verify")
@@ -183,17 +213,41 @@ def _tell(
     *,
     as_json: bool,
 ) -> None:
-    """Write a report to a file, or print it."""
+    """Write a report with data of its own to a file, or print it."""
+    is_data = out_file is not None and out_file.suffix.lower() == ".json"
+    _write(page(made), out_file, as_json=as_json, made=made, written=_text(made) if is_data else None)
+
+
+def _write(
+    found: Report,
+    out_file: Path | None,
+    *,
+    as_json: bool,
+    made: Mapping[str, Any] | None = None,
+    written: bytes | None = None,
+) -> None:
+    """Write a report to a file, or print it.
+
+    Args:
+        found: the report.
+        out_file: whose ending chooses the format.
+        as_json: print JSON.
+        made: what JSON is printed; default: the report's facts.
+        written: what is written; default: the report in the format of the file.
+    """
+    from dataclasses import asdict
+
     from passersby.render.report import renderer
 
+    def human() -> None:
+        if out_file is None:
+            show_report(found)
+        else:
+            out.print(f"wrote {out_file}", soft_wrap=True)
+
     if out_file is not None:
-        is_data = out_file.suffix.lower() == ".json"
-        save(out_file, _text(made) if is_data else renderer(out_file)(page(made)).encode())
-    emit(
-        made,
-        as_json=as_json,
-        human=lambda: show_report(page(made)) if out_file is None else out.print(f"wrote {out_file}"),
-    )
+        save(out_file, renderer(out_file)(found).encode() if written is None else written)
+    emit(asdict(found) if made is None else made, as_json=as_json, human=human)
 
 
 def _text(made: Mapping[str, Any]) -> bytes:

@@ -84,8 +84,9 @@ def page() -> str:
         "# Controls",
         "",
         "What regulators, courts and standards ask of a holder of phone-location data, and what this",
-        "software does about it. It is designed to meet what is listed; whether a deployment does, its operator",
-        "must find out. This is not legal advice. Sources marked (2nd) were read in a secondary source.",
+        "software does about it. It is designed to meet what is listed; whether a deployment does, its",
+        "operator must find out. This is not legal advice. Sources marked (2nd) were read in a secondary",
+        "source.",
         "",
         "| class | who makes it true | controls |",
         "|---|---|---|",
@@ -111,7 +112,7 @@ def _row(each: Control) -> str:
         dict.fromkeys(f"`{check.function.removeprefix('passersby.')}`" for check in each.checks)
     )
     if each.planned:
-        how = "not built yet"
+        how = ""
     elif each.kind == ENFORCED:
         how = f"The software makes it so: {where}"
     else:
