@@ -19,6 +19,8 @@ def commands(folder: Path, world: worlds.World) -> list[tuple[Any, ...]]:
         transparent,
         *((*transparent, "--out", folder / f"transparency{end}") for end in (".json", ".html", ".csv")),
         ("report", "licences", *at),
+        *(("report", name, *at) for name in ("processing", "dpia", "incident")),
+        ("report", "dpia", "--out", folder / "dpia.html", *at),
         (*one, "--licence", worlds.LICENCE, "--page", folder / "records.html"),
         (*one, "--licence", ID),
         ("report", "verify", folder / "records.json", "--vkey", "log+00000000+AA=="),
