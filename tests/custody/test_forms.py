@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import worlds
 from cli.shell import Shell
 from passersby.custody.reports import controls, processing
-from passersby.render.report import TO_WRITE, Report, as_csv, html, markdown
+from passersby.render.report import TO_WRITE, Report, Section, Table, as_csv, html, known, markdown
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,16 @@ def test_what_a_person_must_write_is_marked_in_every_format(bare: worlds.World) 
         for render in (html, markdown, as_csv):
             assert TO_WRITE in render(made)
         assert "compl" not in html(made).lower()
+
+
+def test_words_of_a_record_are_neither_a_formula_nor_markup() -> None:
+    evil = "=1+1<script>`x`"
+    table = Table("T", ("a", "b"), ((evil, evil),))
+    made = Report(evil, "s", "n", (Section("one", (known(evil, evil),), tables=(table,)),))
+    cells = [cell for row in csv.reader(as_csv(made).splitlines()) for cell in row]
+    assert not [cell for cell in cells if cell.startswith("=")]
+    assert "<script>" not in html(made)
+    assert "<code>x</code>" in html(made)
 
 
 def test_a_deployment_without_records_has_forms_too(

@@ -113,18 +113,20 @@ def as_json(report: Report) -> str:
 
 def as_csv(report: Report) -> str:
     """Return the report as CSV: section, name, value (empty where it is not held) and words."""
-    sink = io.StringIO()
-    write = csv.writer(sink, lineterminator="\n", quoting=csv.QUOTE_ALL).writerow
-    write(("section", "name", "value", "text"))
+    rows: list[tuple[Value, ...]] = [("section", "name", "value", "text")]
     for section in report.sections:
-        for fact in section.facts:
-            write((section.title, fact.name, _plain(fact.value), fact.text))
-        for name, share in section.bars.shares if section.bars else ():
-            write((section.title, name, f"{share:g}", f"{share:.0%}"))
+        rows += [(section.title, fact.name, fact.value, fact.text) for fact in section.facts]
+        bars = section.bars.shares if section.bars else ()
+        rows += [(section.title, name, f"{share:g}", f"{share:.0%}") for name, share in bars]
         for table in section.tables:
             for first, *cells in table.rows:
-                for column, cell in zip(table.columns[1:], cells, strict=True):
-                    write((section.title, f"{table.title}: {first}: {column}", cell, cell))
+                pairs = zip(table.columns[1:], cells, strict=True)
+                rows += [
+                    (section.title, f"{table.title}: {first}: {name}", cell, cell) for name, cell in pairs
+                ]
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer.writerows([_plain(value) for value in row] for row in rows)
     return sink.getvalue()
 
 

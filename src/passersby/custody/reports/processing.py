@@ -181,7 +181,7 @@ def _licences(session: Session, now: int) -> Table:
         for each in licences.list_all(session)
         if each.revoked or each.licence.expires > now
     )
-    columns = ("licence", "holder", "public body", "purposes", "until", "SHA-256 of the record")
+    columns = ("licence", "holder", "public body", "purposes", "until", "record")
     return Table("Licences in force or revoked", columns, rows, "none is granted")
 
 
@@ -190,7 +190,10 @@ def _limits(config: Config) -> tuple[Fact, ...]:
         known("Raw pings", f"{config.raw_days} days after delivery at most", config.raw_days),
         known("Derived rows of devices", f"{config.derived_days} days at most", config.derived_days),
         known("Pseudonym keys", "destroyed with the last row under them"),
-        known("Answers and log", "kept: noisy statistics, and entries without personal data"),
+        known(
+            "Answers and log",
+            "kept: noisy statistics, and entries that hold nothing about the people in the data",
+        ),
     )
 
 
