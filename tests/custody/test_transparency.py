@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from custody import logged
 from custody.logged import AFTER, BEFORE, DAYS, FIRST, LAST, Logged
 from passersby.custody.reports import checking, licences, reading, transparency, transparency_page
-from passersby.errors import IntegrityError, UnreadableFile, UsageError
+from passersby.errors import IntegrityError, PassersbyError, UnreadableFile, UsageError
 from passersby.model.cost import MicroRho
 from passersby.privacy.accounting import epsilon_for
 from passersby.render.report import Fact, Report, as_csv, html
@@ -216,6 +217,17 @@ def test_figures_need_the_log(log: Logged) -> None:
 def test_what_is_no_report_is_said_to_be_none(log: Logged, document: bytes) -> None:
     with pytest.raises(UnreadableFile):
         checking.check(document, log.vkey, log.source)
+
+
+@pytest.mark.parametrize("part", ["format", "from", "to", "log", "public", "not_told", "operator"])
+@pytest.mark.parametrize("value", [None, True, -1, 10**30, "", "\ud800", [], {"a": 1}, "9999-12-31"])
+def test_a_spoiled_report_ends_in_an_error_or_is_checked(log: Logged, part: str, value: Any) -> None:
+    log.add(_no("NotJudicial", "submission"), *logged.answered("r1", "city", FIRST))
+    made, _ = transparency.report(log.source, log.vkey, DAYS)
+    spoiled = [{**made, part: value}, {**made, "log": {**made["log"], "size": value, "root": value}}]
+    for each in spoiled:
+        with suppress(PassersbyError):
+            checking.check(json.dumps(each).encode(), log.vkey, log.source)
 
 
 def test_entries_of_another_program_end_in_an_error(log: Logged) -> None:
