@@ -1,4 +1,4 @@
-"""The law in the demo: papers that ask for people, one that is fulfilled, and a holder who wants to be gone."""
+"""The law in the demo: papers that ask for people, one that is fulfilled, a holder who wants to be gone."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def register_court(d: Deployment, who: People, folder: Path, *, now: int) -> Cou
 
 
 def phones_of(file: Path) -> tuple[str, str]:
-    """Return two ordinary phones' advertising ids from a supplier's Parquet file: courts and holders know them."""
+    """Return the advertising ids of two ordinary phones in a supplier's Parquet file."""
     counted = pl.scan_parquet(file).group_by("ad_id").len().sort("len", "ad_id").collect()
     first, second = counted["ad_id"].slice(len(counted) // 2, 2).to_list()
     return str(first), str(second)
