@@ -318,7 +318,9 @@ def test_unit_level_rows_never_lie_on_the_disk_in_clear(full: Bench, monkeypatch
     full.disclose(number)
     assert list(temporary.iterdir()) == []
     new = files(full) - before
-    assert {path.split("/")[0] for path in new} <= {"log", "control.db", "control.db-wal", "control.db-shm"}
+    assert not any((full.d.layout.root / path).stat().st_size for path in new if path.startswith("in-use/"))
+    known = {"log", "in-use", "control.db", "control.db-wal", "control.db-shm"}
+    assert {path.split("/")[0] for path in new} <= known
     needles = [b"46.94800", utc_text(MONDAY + 60).encode(), ANA.encode(), b"pings.csv"]
     for path in (full.d.layout.root / name for name in files(full) if not name.startswith("lake")):
         data = path.read_bytes()
