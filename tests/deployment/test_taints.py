@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -236,3 +236,17 @@ def test_lineage_is_what_was_read(asker: worlds.Asker) -> None:
     with asker.d.database.read() as session:
         assert lineage.of(session, name) == {1, 2}
     assert tainting.finish(asker.d.lake, now=worlds.now(), threads=1) == []
+
+
+@pytest.mark.slow
+def test_on_postgresql(
+    new_postgresql: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "TICK_S", 0.001)
+    world = worlds.build(tmp_path / "w", devices=40, dirt=False, database=new_postgresql())
+    with world.open() as d:
+        asker = worlds.Asker(d)
+        name = asker.ask().release.id
+        taint(asker, "sovrn")
+        assert sources(d) == {1}
+        assert [(each.id, each.withdrawn) for each in lineages.descent(d, "2").releases] == [(name, True)]
