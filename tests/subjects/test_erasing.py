@@ -332,15 +332,15 @@ def test_the_check_decodes_whatever_the_encoding(tmp_path: Path, changed: dict[s
 
 
 def test_a_dictionary_that_names_what_no_row_uses_is_found(tmp_path: Path) -> None:
-    """A value in the bytes of the dictionary is turned into another device."""
-    file = file_of(tmp_path / "f.parquet", [5, 5, 9, 9], compression="none", compression_level=None)
+    """The indices of the only page are changed in the bytes of the file: nothing points to 9 any more."""
+    file = file_of(tmp_path / "f.parquet", [5, 6, 9, 9], compression="none", compression_level=None)
     data = file.path.read_bytes()
-    nine, hidden = (9).to_bytes(8, "little"), (77).to_bytes(8, "little")
-    assert data.count(nine) == 1
-    file.path.write_bytes(data.replace(nine, hidden))
-    assert [values.tolist() for values in checking.dictionaries(file)] == [[5, 77]]
-    assert checking.holds(file, np.array([77]))
-    assert not checking.holds(file, np.array([9]))
+    indices = b"\x02\x03\xa4\x00"  # bit width 2, one packed group of eight: 0, 1, 2, 2
+    assert data.count(indices) == 1
+    file.path.write_bytes(data.replace(indices, b"\x02\x03\x04\x00"))  # 0, 1, 0, 0
+    assert pq.read_table(file.path)["device"].to_pylist() == [5, 6, 5, 5]
+    assert [values.tolist() for values in checking.dictionaries(file)] == [[5, 6, 9]]
+    assert checking.holds(file, np.array([9]))
 
 
 def test_statistics_of_devices_in_a_footer_are_found(tmp_path: Path) -> None:

@@ -72,7 +72,8 @@ def tables(file: FileRef, columns: Sequence[str] | None = None) -> Iterator[pa.T
         schema = TABLES[file.table]
         names = list(columns or schema.names)
         wanted = pa.schema([schema.field(name) for name in names])
-        for batch in parquet.iter_batches(ROW_GROUP, columns=names):
+        # whoever has several files reads them in threads of their own
+        for batch in parquet.iter_batches(ROW_GROUP, columns=names, use_threads=False):
             yield pa.Table.from_batches([batch]).select(names).cast(wanted)
 
 
