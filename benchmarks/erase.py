@@ -27,7 +27,13 @@ from passersby.lake.lake import Lake
 from passersby.subjects import erasing
 from passersby.subjects.parts import Parts
 from passersby.trustlog.publish import Publisher
-from presence import FIRST_DAY, NOW, World, _deployment, _fill
+from presence import (  # type: ignore[import-not-found]  # the script beside this one
+    FIRST_DAY,
+    NOW,
+    World,
+    _deployment,
+    _fill,
+)
 
 
 def main() -> None:
