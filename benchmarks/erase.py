@@ -27,7 +27,7 @@ from passersby.lake.lake import Lake
 from passersby.subjects import erasing
 from passersby.subjects.parts import Parts
 from passersby.trustlog.publish import Publisher
-from presence import (  # type: ignore[import-not-found]  # the script beside this one
+from presence import (
     FIRST_DAY,
     NOW,
     World,

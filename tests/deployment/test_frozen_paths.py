@@ -66,10 +66,22 @@ GOES_ON = {
     *(("keys", name) for name in ("status", "move", "rotate", "share", "test-shares", "recover", "lost")),
     *(("keys", "rotate-log"), ("witness", "init"), ("witness", "serve"), ("witness", "show")),
     *(("init",), ("synth",), ("demo",)),
+    *(("consent", "list"), ("consent", "load")),
+    *(("supplier", name) for name in ("sample", "checked", "lineage", "taint")),
+    *(
+        ("report", name)
+        for name in ("transparency", "licences", "records", "processing", "dpia", "incident", "verify")
+    ),
+    *(
+        ("subject", name)
+        for name in ("withdraw", "erase", "receipt", "verify-receipt", "load-list", "show", "recipients")
+    ),
+    *(("subject", name) for name in ("check", "enrol-app", "enrol", "notices", "prove", "copy")),
 }
 """Records, lists, keys, deletion, the log and its checks; and what opens no deployment, or one of its own.
 
-What `release list` and `budget` show is metadata that the log publishes.
+What `release list` and `budget` show is metadata that the log publishes. `subject copy` takes requests; the
+copy itself is not handed out in a freeze, which is tested with the subjects.
 """
 
 

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from passersby.deployment import acts, holders
+from passersby.deployment import acts, freezing, holders
 from passersby.errors import PassersbyError, Refusal, UnreadableFile, UsageError
 from passersby.model.period import DAY, HOUR
 from passersby.notices import queue
+from passersby.policy import freeze
 from passersby.store.subject_tables import SubjectRequest
 from passersby.subjects import access, proofs, requests, shown
 from passersby.subjects.proofs import Claim
@@ -208,6 +209,18 @@ def test_a_copy_takes_two_requests_72_hours_apart_and_a_notice_between(enrolled:
     assert enrolled.entries("subject.copied")[-1]["request"] == first.request
     third = copy(enrolled, proof(enrolled, proofs.COPY, PHONE))
     assert third.package == b""  # it begins anew
+
+
+def test_no_copy_is_handed_out_in_a_freeze_and_none_is_lost(enrolled: Scene) -> None:
+    copy(enrolled, proof(enrolled, proofs.COPY, PHONE))
+    fetch(enrolled)
+    enrolled.now += 72 * HOUR
+    freezing.stop(enrolled.d, reason="a leak", actor=enrolled.actor(), now=enrolled.now)
+    second = proof(enrolled, proofs.COPY, PHONE)
+    assert code(copy, enrolled, second) == "frozen"
+    with enrolled.d.writing() as session:
+        freeze.end(session, 1, proposal=1, now=enrolled.now)
+    assert copy(enrolled, second).package
 
 
 @pytest.mark.parametrize("wrong", ["too early", "no notice", "signed too early"])

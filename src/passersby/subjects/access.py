@@ -33,6 +33,7 @@ from passersby.model.period import HOUR
 from passersby.notices import queue
 from passersby.people import proposals
 from passersby.people.proposals import Proposal
+from passersby.policy import freeze
 from passersby.policy.refusals import refusal
 from passersby.store.notice_tables import Notice
 from passersby.store.subject_tables import SubjectRequest
@@ -153,7 +154,8 @@ def copy(parts: Parts, proof: bytes, *, actor: Actor, now: int) -> Copied:
 
     Raises:
         UnreadableFile: it is no proof.
-        Refusal: role-missing, proof-invalid; copy-waits: the second one is too early, or no notice was shown.
+        Refusal: role-missing, proof-invalid; copy-waits: the second one is too early, or no notice was shown;
+            frozen: nothing is handed out.
     """
     with parts.writing() as session:
         proven = _proven(session, parts, proof, (proofs.COPY, proofs.STOP), actor=actor, now=now)
@@ -173,6 +175,7 @@ def copy(parts: Parts, proof: bytes, *, actor: Actor, now: int) -> Copied:
             return Copied(row.id, now + WAIT_S)
         if now < first.created + WAIT_S or proven.made < first.created + WAIT_S or not _shown(session, first):
             raise refusal("copy-waits")
+        freeze.require_running(session)
         _end(session, first, now)
         requests.add(session, requests.COPY, received=first.received, now=now, done=True, proof=proven.sha256)
         append(session, "subject.copied", {"request": first.id}, now=now)
