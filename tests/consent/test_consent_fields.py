@@ -95,7 +95,8 @@ def test_the_standard_s_names_in_every_form(tmp_path: Path, form: str) -> None:
     [
         ({"event_state": "given"}, True, False),
         ({"event_state": "dpv:RenewedConsentGiven"}, True, False),
-        ({"event_state": "refused"}, False, False),
+        ({"event_state": "refused"}, False, True),
+        ({"event_state": "ConsentInvalidated"}, False, True),
         ({"event_state": "expired"}, False, False),
         ({"event_state": "ConsentUnknown"}, False, False),
         ({"event_state": "withdrawn"}, False, True),
@@ -114,7 +115,7 @@ def test_the_standard_s_names_in_every_form(tmp_path: Path, form: str) -> None:
         ({"age": 18}, True, False),
         ({"tcf_string": TCF}, True, False),
         ({"gpp_string": GPP}, True, False),
-        ({"event_state": "refused", "tcf_string": TCF, "gpp_string": GPP}, False, False),
+        ({"event_state": "refused", "tcf_string": TCF, "gpp_string": GPP}, False, True),
     ],
 )
 def test_what_permits_and_what_withdraws(

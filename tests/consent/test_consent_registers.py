@@ -188,9 +188,18 @@ def test_who_withdraws_is_told_once_in_the_transaction_of_the_import(
         {"id": "e", **blank, "state": "withdrawn"},
         {"id": "e", **blank, "given_at": T + 9},
     ]
-    assert registered(registers, tmp_path, *second) == [["a", "b", "c"]]
+    assert registered(registers, tmp_path, *second) == [["a", "b", "c", "d"]]
     third = [*second, {"id": "f", **blank, "gpc": True}]
     assert registered(registers, tmp_path, *third) == [["f"]]
+
+
+def test_who_withdraws_after_a_consent_that_expired_is_told(
+    registers: ConsentRegisters, tmp_path: Path
+) -> None:
+    """What was taken while the consent stood is still there."""
+    assert registered(registers, tmp_path, {"id": "a", "state": "expired"}) == []
+    later = {"id": "a", "state": "withdrawn", "given_at": T + 1}
+    assert registered(registers, tmp_path, later) == [["a"]]
 
 
 def test_a_withdrawal_that_is_not_recorded_leaves_the_register_before_in_force(

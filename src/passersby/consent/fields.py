@@ -70,8 +70,12 @@ STATES = MappingProxyType(
 )
 """State of a record, in lower case -> whether it permits processing (control A6)."""
 
-WITHDRAWN = ("withdrawn", "consentwithdrawn", "consentrevoked")
-"""States that take back a consent: what is stored must not be used any more."""
+WITHDRAWN = (
+    *("withdrawn", "consentwithdrawn", "consentrevoked"),
+    *("refused", "consentrefused", "consentinvalidated"),
+)
+"""States after which nothing that is stored may be used any more. An expired consent is none of them: what
+was taken while it stood may be used until its deletion date."""
 
 SAYS_NO = MappingProxyType(
     {
@@ -118,7 +122,8 @@ CHECKED = MappingProxyType(
 """Columns of checked records.
 
 `permits`: the state permits processing, and neither the operating system, GPC nor the owner's age bars it.
-`withdraws`: it takes back what was given. `consent`: it is a record of consent, not of another basis.
+`withdraws`: nothing that is stored may be used any more. `consent`: it is a record of consent, not of another
+basis.
 """
 
 _DAY = 86_400

@@ -158,7 +158,7 @@ class ConsentRegisters:
             version = before.version + 1 if before else 1
             name = f"{_FOLDER}/{number}-{version}.parquet"
             durable.write(self._root / name, _parquet(register))
-            left = _left(register, pl.concat(leaving), self._objecting(before))
+            left = _left(register, pl.concat(leaving), self._gone(before))
             if left:
                 withdrawals.record(
                     session, self._ring, left, cause=withdrawals.CONSENT, supplier=number, now=now
@@ -207,11 +207,11 @@ class ConsentRegisters:
         missing = [pl.lit(None, kind).alias(name) for name, kind in CHECKED.items() if name not in frame]
         return frame.with_columns(missing).with_columns(pl.col("consent").fill_null(value=True))
 
-    def _objecting(self, row: Consent | None) -> pl.Series:
-        """Return the hashes of those who objected in a version already."""
+    def _gone(self, row: Consent | None) -> pl.Series:
+        """Return the hashes of those who had withdrawn in a version already."""
         if row is None:
             return pl.Series(dtype=pl.Int64)
-        return self._stored(row).filter(_objects())["id_hash"]
+        return self._stored(row).filter(pl.col("withdraws").fill_null(value=False))["id_hash"]
 
 
 def _objects() -> pl.Expr:
@@ -219,7 +219,7 @@ def _objects() -> pl.Expr:
 
 
 def _left(register: pl.DataFrame, leaving: pl.DataFrame, before: pl.Series) -> list[str]:
-    """Return the ids of those whose latest record withdraws and who had not objected before, sorted."""
+    """Return the ids of those whose latest record withdraws and who had not withdrawn before, sorted."""
     now_out = register.filter("withdraws")["id_hash"]
     fresh = pl.col("id_hash").is_in(now_out.implode()) & ~pl.col("id_hash").is_in(before.implode())
     return sorted(leaving.filter(fresh)["id"].unique().to_list())
