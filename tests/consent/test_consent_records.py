@@ -139,7 +139,8 @@ def test_what_is_no_table_is_refused(tmp_path: Path, data: bytes) -> None:
 
 
 def test_a_truncated_gzip_is_unreadable(tmp_path: Path) -> None:
-    packed = gzip.compress(b"".join(b"%d,1700000000,given\n" % i for i in range(300_000)))
+    rows = b"".join(b"%d,1700000000,given\n" % i for i in range(300_000))
+    packed = gzip.compress(b"id,given_at,state\n" + rows)
     with pytest.raises(UnreadableFile):
         records(tmp_path, packed[:-5000])
 
