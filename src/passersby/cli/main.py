@@ -23,6 +23,7 @@ from passersby.cli import (
     questions,
     records,
     releases,
+    risk,
     sensitive,
     witnesses,
 )
@@ -48,6 +49,7 @@ GROUPS = (
     orders,
     logs,
     witnesses,
+    risk,
 )
 """Modules whose import puts their commands into the application."""
 
