@@ -21,6 +21,7 @@ from passersby.errors import InputError, UsageError
 from passersby.risk import report, words
 from passersby.risk.advice import advise
 from passersby.risk.assess import Assessment, Options, assess
+from passersby.risk.attacks import KINDS
 from passersby.risk.grid import GRID, RESOLUTIONS, TIMES, Step
 from risk.given import MONDAY, csv, people
 
@@ -47,6 +48,7 @@ def test_people_with_own_homes_are_singled_out(found: Assessment) -> None:
     assert found.halves.rate is not None
     assert found.halves.rate > 0.9
     assert words.warnings(found) == ()
+    assert found.worst == ()  # too many devices to try all that may be known
 
 
 def test_the_curve_rises_with_points_and_falls_with_rounding(found: Assessment) -> None:
@@ -111,6 +113,14 @@ def test_another_file_with_the_same_ids(file: Path, tmp_path: Path) -> None:
     assert linked.devices == 1100
     assert linked.rate is not None
     assert linked.rate > 0.9
+
+
+def test_the_worst_two_facts_of_a_small_file(tmp_path: Path) -> None:
+    small = assess([csv(tmp_path / "s.csv", people(40, 2, seed=2))], Options(seed=1, threads=1), now=NOW)
+    rates = {w.kind: w.rate.rate for w in small.worst}
+    assert set(rates) == set(KINDS)
+    assert rates["time"] == 1
+    assert "The worst two facts" in report.html(small)
 
 
 def test_sensitive_places_are_told_by_category(file: Path, tmp_path: Path) -> None:

@@ -100,6 +100,9 @@ def _show(found: Assessment) -> None:
         out.print(
             f"Seen at sensitive places, {place.category} ({place.places:,}): {charts.cell(place.rate)}."
         )
+    if found.worst:
+        said = "; ".join(f"{w.kind} {charts.cell(w.rate)}" for w in found.worst)
+        out.print(f"Singled out by the worst two facts: {said}.")
     out.print("\nTo get what four points single out under")
     for advice in advise(found):
         out.print(f"  {advice.limit:.0%}: {advice.text}", soft_wrap=True)

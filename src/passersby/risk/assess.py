@@ -26,6 +26,7 @@ from passersby.risk.grid import GRID, HOUR, USUAL, Step, bins, coarse, local
 from passersby.risk.linking import Linked
 from passersby.risk.rates import Rate, rounded, share, spread
 from passersby.risk.traces import Facts, Progress, Trace, Traces, key_of, sources_of
+from passersby.risk.worst import Worst, worst
 
 HEADLINE = Step(HOUR, USUAL)
 POINTS = 4
@@ -111,6 +112,7 @@ class Assessment:
     anchors: tuple[Anchored, ...]
     halves: Linked
     others: Linked | None
+    worst: tuple[Worst, ...]
     exposure: tuple[Exposed, ...] = field(default=())
 
     def rate(self, points: int, step: Step) -> Rate:
@@ -171,6 +173,9 @@ def assess(
     sizes, known = found[HEADLINE]
     drawn = len(sizes)
     whole = drawn == facts.devices
+    # 6 worst
+    say("trying all that may be known")
+    worst_cases = worst(sample, offset=options.offset) if whole else ()
     return Assessment(
         facts=facts,
         options=options,
@@ -189,6 +194,7 @@ def assess(
         ),
         halves=halves,
         others=others,
+        worst=worst_cases,
         exposure=_exposed(exposure, facts) if exposure else (),
     )
 

@@ -15,6 +15,7 @@ from passersby.risk.assess import GROUPS, HEADLINE, POINTS, Assessment, days
 from passersby.risk.grid import EDGE, RESOLUTIONS, TIMES, Step
 from passersby.risk.linking import Linked
 from passersby.risk.uniqueness import POINTS as MOST_POINTS
+from passersby.risk.worst import FACTS
 
 GROUP_NAMES = ("alone", "2 to 4", "5 to 19", "20 to 99", "100 or more")
 """Names of the sizes from each of `assess.GROUPS`."""
@@ -64,6 +65,7 @@ def to_json(found: Assessment) -> dict[str, Any]:
         "exposure": [
             {"category": e.category, "places": e.places, **e.rate.to_json()} for e in found.exposure
         ],
+        "worst_case": [{"kind": w.kind, "facts": FACTS, **w.rate.to_json()} for w in found.worst],
         "cells_a_day": round(found.cells_a_day, 1),
         "advice": [{"limit": a.limit, "steps": [_step(step) for step in a.steps]} for a in advise(found)],
         "reproduce": reproduce(found),

@@ -66,22 +66,23 @@ class Spill:
     def read(self, block: tuple[int, int]) -> list[Array]:
         """Return the columns of a block that `write` returned."""
         place, rows = block
-        found = []
+        found: list[Array] = []
         for kind in self._types:
-            data = self._bytes(place, rows * kind.itemsize)
-            found.append(np.frombuffer(data, kind))
-            place += len(data)
+            column = np.empty(rows, dtype=kind)
+            self._fill(column.view(np.uint8).data, place)
+            found.append(column)
+            place += column.nbytes
         return found
 
-    def _bytes(self, place: int, size: int) -> bytes:
+    def _fill(self, target: memoryview, place: int) -> None:
+        done = 0
         try:
-            parts = []
-            while size > 0 and (part := os.pread(self._file.fileno(), size, place)):
-                parts.append(part)
-                place, size = place + len(part), size - len(part)
+            while done < len(target) and (
+                part := os.preadv(self._file.fileno(), [target[done:]], place + done)
+            ):
+                done += part
         except OSError as error:
             raise _failed(error) from None
-        return b"".join(parts)
 
 
 def _failed(error: OSError) -> OperationError:
