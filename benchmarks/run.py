@@ -25,6 +25,7 @@ FULL = (
     ("presence.py", "--pings", "97000000", "--devices", "200000"),
     ("stays.py",),
     ("ask.py",),
+    ("risk.py",),
     ("accuracy.py",),
     ("flows.py",),
 )
@@ -34,6 +35,7 @@ QUICK = (
     ("presence.py", "--pings", "20000000", "--devices", "40000"),
     ("stays.py", "--pings", "5000000"),
     ("ask.py", "--rows", "5000000", "--devices", "40000"),
+    ("risk.py", "--pings", "5000000", "--devices", "10000"),
     ("accuracy.py", "--quick"),
     ("flows.py", "--quick"),
 )

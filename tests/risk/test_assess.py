@@ -22,6 +22,7 @@ from passersby.risk import report, words
 from passersby.risk.advice import advise
 from passersby.risk.assess import Assessment, Options, assess
 from passersby.risk.attacks import KINDS
+from passersby.risk.counts import EXACT, FLOORED, NOISY
 from passersby.risk.grid import GRID, RESOLUTIONS, TIMES, Step
 from risk.given import MONDAY, csv, people
 
@@ -48,6 +49,8 @@ def test_people_with_own_homes_are_singled_out(found: Assessment) -> None:
     assert found.halves.rate is not None
     assert found.halves.rate > 0.9
     assert words.warnings(found) == ()
+    told = {g.way: g.auc > 0.6 for g in found.counts if g.step == Step("hour", 7)}
+    assert told == {EXACT: True, FLOORED: False, NOISY: False}
     assert found.worst == ()  # too many devices to try all that may be known
 
 

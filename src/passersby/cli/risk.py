@@ -103,6 +103,11 @@ def _show(found: Assessment) -> None:
     if found.worst:
         said = "; ".join(f"{w.kind} {charts.cell(w.rate)}" for w in found.worst)
         out.print(f"Singled out by the worst two facts: {said}.")
+    if found.counts:
+        out.print("\nHad only counts been published, guessing who was counted would be")
+    for guessed in found.counts:
+        grain = f"{guessed.step.time}, cells of {EDGE[guessed.step.resolution]}"
+        out.print(f"  {guessed.way} ({grain}): {guessed.text}", soft_wrap=True)
     out.print("\nTo get what four points single out under")
     for advice in advise(found):
         out.print(f"  {advice.limit:.0%}: {advice.text}", soft_wrap=True)

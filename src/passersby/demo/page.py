@@ -15,7 +15,7 @@ import shapely
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from passersby.demo.story import Seen
+from passersby.demo.story import RAW_RESOLUTIONS, Seen
 from passersby.deployment import views
 from passersby.errors import OperationError
 from passersby.measures.catalogue import get as get_measure
@@ -26,6 +26,10 @@ from passersby.render.classes import classes
 from passersby.render.pooled import by_cell, by_start
 from passersby.render.shapes import cell_shape, outlines_in
 from passersby.render.towns import nearest_town, towns_in
+from passersby.risk.assess import HEADLINE, POINTS, rate_in
+from passersby.risk.charts import curve
+from passersby.risk.grid import EDGE, Step
+from passersby.risk.rates import Rate
 from passersby.trustlog.kinds import MEANINGS
 
 Box = tuple[float, float, float, float]
@@ -91,10 +95,25 @@ def _context(seen: Seen, release: Release) -> dict[str, Any]:
         "stored": sum(report.stored for report in seen.deliveries),
         "read": sum(report.read for report in seen.deliveries),
         "composition": release.label["accounting"]["composition"],
+        "odds": math.exp(float(release.label["privacy_loss"]["privacy_parameters"]["epsilon"])),
         "loss": release.label["privacy_loss"]["privacy_parameters"],
+        "attack": _attack(seen),
         "chart": _chart(release.rows, seen.offset),
         "meanings": MEANINGS,
         **_map(release.rows, seen.offset),
+    }
+
+
+def _attack(seen: Seen) -> dict[str, Any]:
+    """Return the curve of the suppliers' own files, and its point in words."""
+
+    def rate_of(points: int, step: Step) -> Rate:
+        return rate_in(seen.raw, points, step)
+
+    return {
+        "curve": curve(rate_of, RAW_RESOLUTIONS),
+        "single": rate_of(POINTS, HEADLINE).text,
+        "cell": EDGE[HEADLINE.resolution],
     }
 
 

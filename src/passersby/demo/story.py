@@ -20,6 +20,8 @@ from passersby.gate.request import Request
 from passersby.ingest.report import Report
 from passersby.model.place import Area
 from passersby.model.release import Release
+from passersby.risk.assess import Options, Singled, curve
+from passersby.risk.grid import HOUR, Step
 from passersby.synth import write as synth
 from passersby.trustlog.verify import Report as LogReport
 
@@ -29,6 +31,10 @@ SUPPLIERS = ("sovrn", "veraset", "adtech")
 SWITZERLAND = (5.9, 45.8, 10.5, 47.85)
 REMOTE = (8.0, 46.5, 8.1, 46.55)
 """The Great Aletsch glacier: hardly a device passes there in an hour."""
+
+SEED = 2026
+RAW_RESOLUTIONS = (9, 8, 7, 6, 5)
+"""Cells to which an attacker of the raw files knows where somebody was."""
 
 LICENCE, TRIAL = "transport-2026", "trial-2026"
 CASE = "timetable-2027"
@@ -63,6 +69,7 @@ class Seen:
     log: LogReport | None = None
     entries: list[dict[str, Any]] = field(default_factory=list)
     vkey: str = ""
+    raw: tuple[Singled, ...] = ()
     offset: int = 0
     seconds: float = 0.0
 
@@ -106,8 +113,17 @@ def tell(root: Path, *, devices: int, say: Say, bar: Bar, step: Say) -> Seen:
         seen.log, seen.budget = d.verify_log(), views.budget(d, "")
         d.verify_ledger()
         seen.entries = views.log_entries(d, last=12)
+    say("Attacking the suppliers' files: how many phones do a few points single out?")
+    seen.raw = _raw(root / "files", seen.offset, bar)
     seen.seconds = time.monotonic() - begun
     return seen
+
+
+def _raw(files: Path, offset: int, bar: Bar) -> tuple[Singled, ...]:
+    """Return what an attacker gets out of the files themselves, for the page."""
+    paths = [path for supplier in SUPPLIERS for path in sorted((files / supplier).iterdir())]
+    steps = tuple(Step(HOUR, resolution) for resolution in RAW_RESOLUTIONS)
+    return curve(paths, steps, Options(seed=SEED, offset=offset), now=_now(), progress=bar)
 
 
 def question(**changed: Any) -> Request:  # noqa: ANN401  (fields of Request)
@@ -133,7 +149,7 @@ def _now() -> int:
 def _generate(folder: Path, seen: Seen, bar: Bar) -> None:
     made = synth.generate(
         folder,
-        seed=2026,
+        seed=SEED,
         devices=seen.devices,
         start_day=DATES[0],
         days=7,

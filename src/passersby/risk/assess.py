@@ -20,7 +20,8 @@ import polars as pl
 
 from passersby.errors import UsageError
 from passersby.model.period import instant_text
-from passersby.risk import anchors, linking, uniqueness
+from passersby.risk import anchors, counts, linking, uniqueness
+from passersby.risk.counts import Guessed
 from passersby.risk.exposure import Exposure
 from passersby.risk.grid import GRID, HOUR, USUAL, Step, bins, coarse, local
 from passersby.risk.linking import Linked
@@ -113,11 +114,12 @@ class Assessment:
     halves: Linked
     others: Linked | None
     worst: tuple[Worst, ...]
+    counts: tuple[Guessed, ...]
     exposure: tuple[Exposed, ...] = field(default=())
 
     def rate(self, points: int, step: Step) -> Rate:
         """Return one rate of the grid."""
-        return next(s.rate for s in self.uniqueness if s.points == points and s.step == step)
+        return rate_in(self.uniqueness, points, step)
 
     @property
     def headline(self) -> Rate:
@@ -176,17 +178,16 @@ def assess(
     # 6 worst
     say("trying all that may be known")
     worst_cases = worst(sample, offset=options.offset) if whole else ()
+    # 7 counts
+    say("guessing who was counted")
+    guessed = counts.guess(sample, offset=options.offset, seed=options.seed)
     return Assessment(
         facts=facts,
         options=options,
         drawn=drawn,
         few=share(int((known < POINTS).sum()), drawn),
         cells_a_day=cells_a_day(sample, offset=options.offset),
-        uniqueness=tuple(
-            Singled(points, step, share(int((sizes[:, points - 1] == 1).sum()), drawn))
-            for step, (sizes, _) in found.items()
-            for points in range(1, uniqueness.POINTS + 1)
-        ),
+        uniqueness=_singled(found),
         groups=tuple(spread(sizes[:, POINTS - 1], GROUPS)),
         anchors=tuple(
             Anchored(kind, resolution, share(len(s), drawn, exact=whole), tuple(spread(s, GROUPS)))
@@ -195,8 +196,37 @@ def assess(
         halves=halves,
         others=others,
         worst=worst_cases,
+        counts=guessed,
         exposure=_exposed(exposure, facts) if exposure else (),
     )
+
+
+def curve(
+    paths: Sequence[Path],
+    steps: tuple[Step, ...],
+    options: Options,
+    *,
+    now: int,
+    progress: Progress | None = None,
+) -> tuple[Singled, ...]:
+    """Return what 1 to 10 points single out at a few steps of the grid alone; see `assess`."""
+    with Traces(key_of(options.seed), options.sample, options.threads or os.cpu_count() or 1) as traces:
+        sources = sources_of(paths, options.schema)
+        traces.fill(sources, now=now, offset=options.offset, progress=progress)
+        return _singled(uniqueness.sizes(traces, steps, offset=options.offset, seed=options.seed))
+
+
+def _singled(found: dict[Step, tuple[uniqueness.Ints, uniqueness.Ints]]) -> tuple[Singled, ...]:
+    return tuple(
+        Singled(points, step, share(int((sizes[:, points - 1] == 1).sum()), len(sizes)))
+        for step, (sizes, _) in found.items()
+        for points in range(1, uniqueness.POINTS + 1)
+    )
+
+
+def rate_in(found: Sequence[Singled], points: int, step: Step) -> Rate:
+    """Return one rate among some."""
+    return next(s.rate for s in found if s.points == points and s.step == step)
 
 
 def _linked(

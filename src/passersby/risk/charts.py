@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from passersby.risk.assess import Assessment
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
 from passersby.risk.grid import EDGE, HOUR, Step
 from passersby.risk.rates import Rate, percent
 from passersby.risk.uniqueness import POINTS
@@ -16,14 +18,14 @@ _LABEL_GAP = 15
 _SHADES = 5
 
 
-def curve(found: Assessment, resolutions: Sequence[int]) -> dict[str, Any]:
-    """Return the shares that 1 to 10 points by the hour single out: a line and its interval a resolution.
+def curve(rate_of: Callable[[int, Step], Rate], resolutions: Sequence[int]) -> Markup:
+    """Return an SVG of the shares that 1 to 10 points by the hour single out: a line a resolution.
 
     A masked share is drawn at its upper bound, hollow: all that is known is that it lies below.
     """
     lines = []
     for number, resolution in enumerate(resolutions):
-        rates = [found.rate(points, Step(HOUR, resolution)) for points in range(1, POINTS + 1)]
+        rates = [rate_of(points, Step(HOUR, resolution)) for points in range(1, POINTS + 1)]
         shown = [(x + 1, rate) for x, rate in enumerate(rates) if rate.rate is not None]
         upper = [(_x(x), _y(rate.high)) for x, rate in shown]
         lower = [(_x(x), _y(rate.low)) for x, rate in shown]
@@ -38,7 +40,7 @@ def curve(found: Assessment, resolutions: Sequence[int]) -> dict[str, Any]:
                 "end": _y(rates[-1].rate if rates[-1].rate is not None else rates[-1].high),
             }
         )
-    return {
+    shapes = {
         "width": _WIDTH,
         "height": _HEIGHT,
         "lines": _apart(lines),
@@ -49,6 +51,14 @@ def curve(found: Assessment, resolutions: Sequence[int]) -> dict[str, Any]:
         "levels": [(_y(level / 4), f"{25 * level}%") for level in range(5)],
         "ticks": [(_x(x), x) for x in range(1, POINTS + 1)],
     }
+    environment = Environment(
+        loader=PackageLoader("passersby.risk", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return Markup(environment.get_template("curve.svg.j2").render(curve=shapes))  # noqa: S704 (our own template)
 
 
 def _x(points: int) -> float:

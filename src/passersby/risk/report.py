@@ -66,6 +66,17 @@ def to_json(found: Assessment) -> dict[str, Any]:
             {"category": e.category, "places": e.places, **e.rate.to_json()} for e in found.exposure
         ],
         "worst_case": [{"kind": w.kind, "facts": FACTS, **w.rate.to_json()} for w in found.worst],
+        "membership_in_counts": [
+            {
+                **_step(g.step),
+                "published": g.way,
+                "auc": round(g.auc, 3),
+                "low": round(g.low, 3),
+                "high": round(g.high, 3),
+                "error": round(g.error, 3),
+            }
+            for g in found.counts
+        ],
         "cells_a_day": round(found.cells_a_day, 1),
         "advice": [{"limit": a.limit, "steps": [_step(step) for step in a.steps]} for a in advise(found)],
         "reproduce": reproduce(found),
@@ -122,7 +133,7 @@ def html(found: Assessment) -> str:
         warnings=words.warnings(found),
         link_resolution=linking.RESOLUTION,
         advice=advise(found),
-        curve=charts.curve(found, resolutions),
+        curve=charts.curve(found.rate, resolutions),
         points=range(1, MOST_POINTS + 1),
         times=list(TIMES),
         resolutions=RESOLUTIONS,

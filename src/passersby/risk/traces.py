@@ -41,6 +41,8 @@ Watch = Callable[[Numbers, pl.DataFrame], None]
 Progress = Callable[[int, int, int], None]
 """Is called with (rows read, bytes done, bytes in all)."""
 
+_BATCH_ROWS = 1 << 18
+
 _PARTS = 64
 """Groups of devices; one of them at a time and thread is in memory."""
 
@@ -140,7 +142,7 @@ class Traces:
         total = sum(size for _, size in prints)
         named = tuple((s.path.name, sha256) for s, (sha256, _) in zip(sources, prints, strict=True))
         facts = Facts(named, total, tuple(dict.fromkeys(s.schema.name for s in sources)))
-        limits = Limits(now=now, threads=self.threads)
+        limits = Limits(now=now, threads=self.threads, batch_rows=_BATCH_ROWS)
         before = 0
         for source, (_, size) in zip(sources, prints, strict=True):
             with (
