@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,3 +52,27 @@ def test_sets_are_those_of_the_definitions(rows: list[Row]) -> None:
             shared = Counter(mine.values())
             wanted = [shared[mine[device]] for device in sorted(mine)]
             assert found[kind, resolution].tolist() == wanted
+
+
+@pytest.mark.parametrize(
+    ("hours", "has_both"),
+    [
+        ((22, 9), True),
+        ((6, 16), True),
+        ((21, 9), False),
+        ((7, 9), False),
+        ((22, 8), False),
+        ((22, 17), False),
+    ],
+)
+def test_nights_and_hours_of_work_begin_and_end_on_the_hour(hours: tuple[int, int], has_both: bool) -> None:
+    rows = [(1, MONDAY + 60 * hour, number) for number, hour in enumerate(hours)]
+    with traces(rows) as given_:
+        assert len(anchors.sizes(given_, offset=0)["home and work", 11]) == has_both
+
+
+def test_nobody_works_on_saturday() -> None:
+    for day, has_both in ((4, True), (5, False), (6, False), (7, True)):
+        rows = [(1, MONDAY + 60 * 22, 0), (1, MONDAY + 1440 * day + 60 * 12, 1)]
+        with traces(rows) as given_:
+            assert len(anchors.sizes(given_, offset=0)["home and work", 11]) == has_both
