@@ -52,7 +52,8 @@ def generate(path: Path, pings: int, devices: int) -> None:
             places = town[:, None, :] + rng.normal(0, 0.03, (size, 6, 2))
             count = np.maximum(1, rng.gamma(1.5, each / 1.5, size).astype(np.int64))
             who = np.repeat(np.arange(size), count)
-            second = np.sort(rng.integers(0, WEEK, len(who)))
+            second = rng.integers(0, WEEK, len(who))
+            second = second[np.lexsort((second, who))]
             hour = second // 3600 % 24
             which = np.where((hour >= 9) & (hour < 17), 1, 0)
             errand = rng.random(len(who)) < 0.15
