@@ -26,6 +26,7 @@ FULL = (
     ("erase.py", "--pings", "97000000", "--devices", "200000", "--erase", "10000"),
     ("stays.py",),
     ("ask.py",),
+    ("risk.py",),
     ("accuracy.py",),
     ("flows.py",),
 )
@@ -36,6 +37,7 @@ QUICK = (
     ("erase.py", "--pings", "20000000", "--devices", "40000", "--erase", "2000"),
     ("stays.py", "--pings", "5000000"),
     ("ask.py", "--rows", "5000000", "--devices", "40000"),
+    ("risk.py", "--pings", "5000000", "--devices", "10000"),
     ("accuracy.py", "--quick"),
     ("flows.py", "--quick"),
 )

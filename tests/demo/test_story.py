@@ -20,6 +20,7 @@ from passersby.demo.seen import Seen
 from passersby.errors import UsageError
 from passersby.gate import gate
 from passersby.model.release import SUPPRESSED
+from passersby.risk.assess import HEADLINE, POINTS, rate_in
 
 pytestmark = pytest.mark.slow
 DEVICES = 3_000
@@ -116,6 +117,16 @@ def test_only_the_answered_question_was_paid_for(told: tuple[Seen, Path]) -> Non
     assert [row["period"] for row in seen.budget] == [story.PERIOD]
     assert seen.release is not None
     assert seen.budget[0]["micro_rho_spent"] == seen.release.micro_rho
+
+
+def test_the_raw_files_are_attacked_beside_the_map(told: tuple[Seen, Path]) -> None:
+    seen, root = told
+    assert len(seen.raw) == 10 * len(story.RAW_RESOLUTIONS)
+    four = rate_in(seen.raw, POINTS, HEADLINE)
+    assert four.low > 0.9
+    html = (root / "index.html").read_text(encoding="utf-8")
+    assert f"Four points single out {four.text} of these phones" in html
+    assert "by a factor of 2.7 at most" in html
 
 
 def test_a_folder_in_use_is_left_alone(told: tuple[Seen, Path]) -> None:

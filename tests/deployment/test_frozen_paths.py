@@ -65,7 +65,7 @@ GOES_ON = {
     *(("log", name) for name in ("verify", "prove", "show", "export", "disclose", "cosign")),
     *(("keys", name) for name in ("status", "move", "rotate", "share", "test-shares", "recover", "lost")),
     *(("keys", "rotate-log"), ("witness", "init"), ("witness", "serve"), ("witness", "show")),
-    *(("init",), ("synth",), ("demo",)),
+    *(("init",), ("synth",), ("demo",), ("risk",)),
     *(("consent", "list"), ("consent", "load")),
     *(("supplier", name) for name in ("sample", "checked", "lineage", "taint")),
     *(

@@ -61,6 +61,8 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
         said.command(*presence, "--out", folder / name)
     (folder / "bundle.toml").write_text(BUNDLE)
     (folder / "clinic.csv").write_text("lat,lon,category\n46.2,7.36,clinic\n")
+    others = "".join(rows(f"00000000-0000-4000-8000-{number:012}") for number in range(1, 41))
+    (folder / "many.csv").write_text(HEADER + rows(ID) + others)
     said.command("bundle", folder / "bundle.toml", "--key", world.key("anna"), *at)
     said.command("ask", "visitors", "--period", story.PERIOD, "--every", "week", "--epsilon", "0.5", *asked)
     for day in ("2026-05-12", "2026-05-13"):
@@ -114,6 +116,8 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
         ("init", folder / "second"),
         ("synth", folder / "made", "--devices", "20", "--days", "1"),
         *saying_reports.commands(folder, world),
+        ("risk", folder / "simple.csv"),
+        ("risk", folder / "many.csv", "--html", folder / "risk.html", "--sensitive", folder / "clinic.csv"),
     ):
         said.command(*command)
         if command[0] not in {"init", "synth", "person"} and "ingest" not in command:
@@ -194,6 +198,7 @@ def run_wrong_commands(world: worlds.World, folder: Path, said: Said) -> None:
         ):
             said.command(*command, *at, *custodian)
         said.command("supplier", "sniff", path)
+        said.command("risk", path)
         said.command("log", "verify", path, "--vkey", "log+00000000+AA==")
     (folder / "area.geojson").write_text(rows(ID))
     good = {

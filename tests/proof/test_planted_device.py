@@ -122,6 +122,7 @@ def test_no_command_says_who_it_is(scene: Scene, tmp_path: Path) -> None:
     assert (folder / "order-1.age").read_bytes() == (folder / "again.age").read_bytes()
     assert not [(words, code) for words, code in said.codes if code in {1, 70}]
     outputs = dict(said.lines)
+    assert b'"devices": 41,' in outputs[f"risk {folder / 'many.csv'} --html"]
     assert b"device-hours" in outputs["measures"]
     assert b"device-level-request" in outputs["ask devices --key"]
     _no_trace_in_what_was_said(scene, said)
@@ -141,6 +142,7 @@ def test_no_command_says_who_it_is(scene: Scene, tmp_path: Path) -> None:
         "map.png",
         *("transparency.json", "transparency.html", "transparency.csv", "records.json", "records.html"),
         "dpia.html",
+        "risk.html",
     }
     assert files <= {path.name for path in folder.iterdir()}
     for what, needles in _secrets(scene).items():

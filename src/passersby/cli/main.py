@@ -29,6 +29,7 @@ from passersby.cli import (
     releases,
     reports,
     reviews,
+    risk,
     samples,
     sensitive,
     staff,
@@ -68,6 +69,7 @@ GROUPS = (
     logs,
     witnesses,
     reports,
+    risk,
 )
 """Modules whose import puts their commands into the application."""
 

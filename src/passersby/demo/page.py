@@ -15,6 +15,7 @@ import shapely
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from passersby.demo.seen import Seen
+from passersby.demo.story import RAW_RESOLUTIONS
 from passersby.deployment import views
 from passersby.errors import OperationError
 from passersby.ingest.report import about
@@ -27,6 +28,10 @@ from passersby.render.pooled import by_cell, by_start
 from passersby.render.report import code
 from passersby.render.shapes import cell_shape, outlines_in
 from passersby.render.towns import nearest_town, towns_in
+from passersby.risk.assess import HEADLINE, POINTS, rate_in
+from passersby.risk.charts import curve
+from passersby.risk.grid import EDGE, Step
+from passersby.risk.rates import Rate
 from passersby.trustlog.kinds import MEANINGS
 
 Box = tuple[float, float, float, float]
@@ -84,10 +89,25 @@ def _context(seen: Seen, release: Release) -> dict[str, Any]:
         "stored": about(sum(report.stored for report in seen.deliveries)),
         "read": sum(report.read for report in seen.deliveries),
         "composition": release.label["accounting"]["composition"],
+        "odds": math.exp(float(release.label["privacy_loss"]["privacy_parameters"]["epsilon"])),
         "loss": release.label["privacy_loss"]["privacy_parameters"],
+        "attack": _attack(seen),
         "chart": _chart(release.rows, seen.offset),
         "meanings": MEANINGS,
         **_map(release.rows, seen.offset),
+    }
+
+
+def _attack(seen: Seen) -> dict[str, Any]:
+    """Return the curve of the suppliers' own files, and its point in words."""
+
+    def rate_of(points: int, step: Step) -> Rate:
+        return rate_in(seen.raw, points, step)
+
+    return {
+        "curve": curve(rate_of, RAW_RESOLUTIONS),
+        "single": rate_of(POINTS, HEADLINE).text,
+        "cell": EDGE[HEADLINE.resolution],
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from passersby.ingest.report import Report
 from passersby.model.release import Release
+from passersby.risk.assess import Singled
 from passersby.trustlog.verify import Report as LogReport
 
 
@@ -86,5 +87,6 @@ class Seen:
     replayed: int | None = None
     entries: list[dict[str, Any]] = field(default_factory=list)
     vkey: str = ""
+    raw: tuple[Singled, ...] = ()
     offset: int = 0
     seconds: float = 0.0

@@ -20,6 +20,8 @@ from passersby.deployment.opened import Deployment
 from passersby.errors import Refusal, UsageError
 from passersby.gate.request import Request
 from passersby.model.place import Area
+from passersby.risk.assess import Options, Singled, curve
+from passersby.risk.grid import HOUR, Step
 from passersby.synth import write as synth
 
 DATES = ("2026-05-11", "2026-05-17")
@@ -28,6 +30,10 @@ SUPPLIERS = ("sovrn", "veraset", "adtech")
 SWITZERLAND = (5.9, 45.8, 10.5, 47.85)
 REMOTE = (8.0, 46.5, 8.1, 46.55)
 """The Great Aletsch glacier: hardly a device passes there in an hour."""
+
+SEED = 2026
+RAW_RESOLUTIONS = (9, 8, 7, 6, 5)
+"""Cells to which an attacker of the raw files knows where somebody was."""
 
 LICENCE, TRIAL = "transport-2026", "trial-2026"
 CASE = "timetable-2027"
@@ -80,8 +86,17 @@ def tell(root: Path, *, devices: int, say: Say, bar: Bar, step: Say) -> Seen:
         d.verify_ledger()
         seen.replayed = elsewhere.replay(d.layout.log, d.vkey)
         seen.entries = views.log_entries(d, last=24)
+    say("Attacking the suppliers' files: how many phones do a few points single out?")
+    seen.raw = _raw(root / "files", seen.offset, bar)
     seen.seconds = time.monotonic() - begun
     return seen
+
+
+def _raw(files: Path, offset: int, bar: Bar) -> tuple[Singled, ...]:
+    """Return what an attacker gets out of the files themselves, for the page."""
+    paths = [path for supplier in SUPPLIERS for path in sorted((files / supplier).iterdir())]
+    steps = tuple(Step(HOUR, resolution) for resolution in RAW_RESOLUTIONS)
+    return curve(paths, steps, Options(seed=SEED, offset=offset), now=_now(), progress=bar)
 
 
 def question(**changed: Any) -> Request:  # noqa: ANN401  (fields of Request)
@@ -107,7 +122,7 @@ def _now() -> int:
 def _generate(folder: Path, seen: Seen, bar: Bar) -> None:
     made = synth.generate(
         folder,
-        seed=2026,
+        seed=SEED,
         devices=seen.devices,
         start_day=DATES[0],
         days=7,

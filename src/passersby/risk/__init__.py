@@ -1,0 +1,1 @@
+"""How identifiable are the people in a location file? Rates and curves, never a device."""
