@@ -112,6 +112,7 @@ def test_help_begins_where_a_newcomer_does(call: Call) -> None:
         "Data",
         "Questions",
         "Court orders",
+        "Holders",
         "Checking",
     ]
 

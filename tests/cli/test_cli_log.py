@@ -94,11 +94,11 @@ def test_a_log_is_checked_by_address_with_nothing_but_the_key(shell: Shell) -> N
     shell.run("log", "export", "out")
     with loopback.static(Path("out")) as url:
         found = shell.json("log", "verify", url, "--vkey", vkey())
-        assert (found["size"], found["entries"], found["witnessed"]) == (2, 2, None)
+        assert (found["size"], found["entries"], found["witnessed"]) == (3, 3, None)
         told = shell.run("log", "verify", url, "--vkey", vkey())
         assert "the operator could rewrite this log" in told
-        Path("out/tile/entries/000.p/2").write_bytes(b"\x00")
-        assert "tile/entries/000.p/2" in shell.run("log", "verify", url, "--vkey", vkey(), code=6)
+        Path("out/tile/entries/000.p/3").write_bytes(b"\x00")
+        assert "tile/entries/000.p/3" in shell.run("log", "verify", url, "--vkey", vkey(), code=6)
     assert "cannot be reached" in shell.run("log", "verify", url, "--vkey", vkey(), code=7)
 
 

@@ -36,6 +36,7 @@ def test_nothing_is_approved_beforehand(tmp_path: Path) -> None:
         assert [entry["kind"] for entry in worlds.Asker(d).entries()] == [
             "deployment.created",
             "person.added",
+            "review.sampling",
         ]
         assert not d.is_demo
 

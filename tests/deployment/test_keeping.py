@@ -97,7 +97,7 @@ def test_a_deployment_whose_keeper_is_away_says_so_and_loses_nothing(keyed: Keye
         with pytest.raises(KeeperAway, match="sealed"):
             Deployment.open(keyed.root)
         status = keyed.status()
-        assert (status.keeper, status.answers, status.keys) == ("vault", False, 4)
+        assert (status.keeper, status.answers, status.keys) == ("vault", False, 5)
         assert "Unseal it" in status.problem
         vault.sealed = False
         keyed.check()
@@ -177,7 +177,7 @@ class TestShares:
     def test_they_open_every_key(self, keyed: Keyed) -> None:
         keyed.share()
         with keyed.open() as d:
-            assert keeping.try_shares(d, keyed.texts(), actor(d), now=now()) == 4
+            assert keeping.try_shares(d, keyed.texts(), actor(d), now=now()) == 5
             assert len(entries(d, "keys.tested")) == 1
             (entry,) = entries(d, "keys.shared")
             assert (entry["shares"], entry["needed"]) == (3, 2)
@@ -209,7 +209,7 @@ class TestShares:
         with keyed.open() as d:
             with pytest.raises(BadRecord, match="another recovery key"):
                 keeping.try_shares(d, old, actor(d), now=now())
-            assert keeping.try_shares(d, keyed.texts(), actor(d), now=now()) == 4
+            assert keeping.try_shares(d, keyed.texts(), actor(d), now=now()) == 5
 
     def test_a_seal_that_was_changed_is_found(self, keyed: Keyed) -> None:
         keyed.share()
@@ -251,7 +251,7 @@ class TestShares:
             keeping.share(d, to, actor(d), needed=2, now=now())
         assert not (tmp_path / "a").exists()
         with keyed.open() as d:
-            assert keeping.try_shares(d, keyed.texts(), actor(d), now=now()) == 4
+            assert keeping.try_shares(d, keyed.texts(), actor(d), now=now()) == 5
 
 
 class TestLogKey:
@@ -330,7 +330,7 @@ def test_on_postgresql(tmp_path: Path, new_postgresql: Callable[[], str]) -> Non
     with keyed.open() as d:
         keeping.rotate(d, actor(d), now=now())
         keeping.replace_log_key(d, actor(d), now=now())
-        assert keeping.try_shares(d, keyed.texts(), actor(d), now=now()) == 4
+        assert keeping.try_shares(d, keyed.texts(), actor(d), now=now()) == 5
     keyed.check(log_key_changes=True)
     (keyed.root / "keys" / keyed.key_files()[0]).unlink()
     from passersby.deployment.recovering import closed  # noqa: PLC0415

@@ -54,12 +54,12 @@ def test_shares_bring_every_key_back(lost: Keyed, how: Callable[[Keyed], None]) 
     status = lost.status()
     assert (status.answers and not status.unopened) is False
     found = recover(lost)
-    assert (found.keys, found.lost) == (4, ())
+    assert (found.keys, found.lost) == (5, ())
     lost.check()
     with lost.open() as d:
         (entry,) = views.log_entries(d, last=100, kind="keys.recovered")
         assert (entry["keeper"], entry["by"]) == ("file", "custodian")
-        assert keeping.try_shares(d, lost.texts(), actor(d), now=now()) == 4
+        assert keeping.try_shares(d, lost.texts(), actor(d), now=now()) == 5
 
 
 def test_any_two_shares_do(lost: Keyed) -> None:

@@ -132,7 +132,7 @@ def periods_at_utc(patch: Patch) -> None:
 def each_day_by_itself(patch: Patch) -> None:
     """Bound each day's files in a run of their own."""
 
-    def groups(snapshot: Any, planned: Any, buckets: int) -> list[dict[str, list[Path]]]:
+    def groups(snapshot: Any, planned: Any, buckets: int, _seen: Any) -> list[dict[str, list[Path]]]:
         days = planned.question.span.days(planned.question.offset)
         files = ([f for b in range(buckets) for f in snapshot.files("presence", [day], b)] for day in days)
         return [{"presence": [file.path for file in own]} for own in files]

@@ -199,7 +199,7 @@ def test_stopped_at_any_step_the_next_command_goes_on(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     owner = {
-        "holds": "passersby.subjects.checking.holds",
+        "holds": "passersby.subjects.gone.holds",
         "compact": "passersby.store.database.Database.compact",
         "clear": "passersby.engines.spill.clear",
         "settle": "passersby.subjects.parts.Parts.settle",
