@@ -229,6 +229,7 @@ def test_help_answers_without_engine_database_and_mechanism() -> None:
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", ["60", "80", "400"])
 def test_without_a_terminal_there_is_no_decoration(columns: str) -> None:
     done = _process("measures", env={**os.environ, "COLUMNS": columns, "TERM": "xterm-256color"})
@@ -237,6 +238,7 @@ def test_without_a_terminal_there_is_no_decoration(columns: str) -> None:
     assert "device-hours" in "".join(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_json_is_the_same_whatever_the_terminal() -> None:
     wide, narrow = (
         _process("measures", "--json", env={**os.environ, "COLUMNS": columns, "FORCE_COLOR": "1"})
@@ -246,6 +248,7 @@ def test_json_is_the_same_whatever_the_terminal() -> None:
     assert [measure["name"] for measure in json.loads(wide.stdout)] == list(CATALOGUE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", ["100", "160"])
 def test_the_catalogue_is_a_list_of_names_by_group(columns: str) -> None:
     lines = _process("measures", env={**os.environ, "COLUMNS": columns}).stdout.splitlines()
@@ -275,6 +278,7 @@ def test_no_measure_is_shown_that_is_none(call: Call) -> None:
     assert (code, err.splitlines()[0]) == (2, "unknown-name  There is no measure of that name.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["measures", "--json"], ["measures"], ["--help"]])
 def test_a_reader_who_leaves_is_no_fault(arguments: list[str]) -> None:
     reader, writer = os.pipe()

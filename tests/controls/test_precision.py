@@ -49,6 +49,7 @@ def test_no_cell_of_the_default_floor_lies_within_a_circle_of_a_kilometre() -> N
     assert _radii(Config().finest_resolution).min() > max(FIXTURES_M)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("radius", "share"), list(zip(FIXTURES_M, (0.29, 0.71, 1.0), strict=True)))
 def test_cells_of_resolution_8_lie_within_circles(radius: float, share: float) -> None:
     """Why 8 takes a deployment that allows it and a reason in the licence."""

@@ -163,6 +163,7 @@ def test_nobody_and_nothing(asker: worlds.Asker) -> None:
         )
 
 
+@pytest.mark.slow
 def test_commands_of_the_operator_and_of_an_outsider(
     asked: worlds.World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -166,6 +166,7 @@ def test_the_same_question_twice_is_refused(asker: worlds.Asker) -> None:
         asker.d.plan_together([same, same], asker.actor())
 
 
+@pytest.mark.slow
 def test_a_failure_keeps_what_was_stored_and_lets_the_rest_be_asked_again(
     asker: worlds.Asker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +215,7 @@ def test_a_part_that_is_too_small_is_named(asker: worlds.Asker) -> None:
         _split(asker, small)
 
 
+@pytest.mark.slow
 def test_the_command_plans_asks_and_writes(
     asker: worlds.Asker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

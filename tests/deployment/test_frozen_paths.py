@@ -104,6 +104,7 @@ def test_every_command_is_on_a_list() -> None:
     assert STOPPED.keys() | GOES_ON == command_names(), "say what a freeze does to it, and test it"
 
 
+@pytest.mark.slow
 def test_what_a_freeze_stops(shell: Shell, tmp_path: Path) -> None:
     shell.run("person", "add", "otto", "--role", "overseer")
     assert "No question, ingest, disclosure" in shell.run("freeze", "--reason", "a leak", "--key", "otto.key")
@@ -120,6 +121,7 @@ def test_what_a_freeze_stops(shell: Shell, tmp_path: Path) -> None:
     assert "frozen since" in shell.run("status")
 
 
+@pytest.mark.slow
 def test_thawing_takes_two(shell: Shell) -> None:
     shell.run("person", "add", "otto", "--role", "overseer")
     assert "not frozen" in shell.run("thaw", "--reason", "x", code=2)

@@ -54,6 +54,7 @@ def test_rotation_wraps_every_key_anew(keyed: Keyed) -> None:
     keyed.check()
 
 
+@pytest.mark.slow
 def test_the_whole_round_of_keepers(keyed: Keyed, tmp_path: Path) -> None:
     with tokens.softhsm(tmp_path / "hsm") as hsm, tokens.simulated_vault() as vault:
         hsm.add("crowd")

@@ -113,6 +113,7 @@ def test_who_has_no_role_proposes_nothing(world: worlds.World, tmp_path: Path) -
             propose(d, bad)
 
 
+@pytest.mark.slow
 def test_releases_over_a_new_place_are_withdrawn_and_others_are_not(
     world: worlds.World, tmp_path: Path
 ) -> None:
@@ -134,6 +135,7 @@ def test_releases_over_a_new_place_are_withdrawn_and_others_are_not(
         assert [entry["release"] for entry in logged(d, "release.withdrawn")] == [over.id]
 
 
+@pytest.mark.slow
 def test_an_event_withdraws_releases_of_its_dates_only(world: worlds.World, tmp_path: Path) -> None:
     with world.open() as d:
         place, _ = busiest(d, tmp_path)
@@ -189,6 +191,7 @@ def test_the_status_turns_red_when_nobody_looks_for_a_quarter(world: worlds.Worl
         assert [what for what in late if what != "deletion"] == ["list health", "sensitive places"]
 
 
+@pytest.mark.slow
 def test_the_commands(world: worlds.World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with world.open() as d:
         path, _ = busiest(d, tmp_path)

@@ -282,6 +282,7 @@ def test_the_printed_line_asks_what_was_planned(
     assert epsilon_for(MicroRho(made.micro_rho), DELTA) < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "said"),
     [("0.01%", "is not reachable"), ("7%", "The cheapest question"), ("x", "target error")],

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 import worlds
 from passersby.policy import alerts
 
@@ -42,6 +44,7 @@ def used(world: worlds.World, *people: str) -> list[tuple[str, str]]:
         return [(each.kind, each.about) for each in alerts.open_alerts(session)]
 
 
+@pytest.mark.slow
 def test_a_key_in_two_processes(built: worlds.World, tmp_path: Path) -> None:
     world = built.copied(tmp_path / "d")
     with elsewhere(world, "anna"):
@@ -53,6 +56,7 @@ def test_a_key_in_two_processes(built: worlds.World, tmp_path: Path) -> None:
         d.verify_log()
 
 
+@pytest.mark.slow
 def test_a_killed_process_uses_nothing(built: worlds.World, tmp_path: Path) -> None:
     world = built.copied(tmp_path / "d")
     with elsewhere(world, "anna") as child:

@@ -105,6 +105,7 @@ def test_an_area_and_zones_are_one_too_many(file: Path, text: str) -> None:
         _parse(text)
 
 
+@pytest.mark.slow
 def test_a_bundle_of_zones_is_split_by_what_each_needs_and_asked(
     asker: worlds.Asker, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,6 +178,7 @@ def test_an_earlier_release_of_the_same_zones_says_how_large_counts_are(asker: w
         assert "contracts declare" in row["basis"]
 
 
+@pytest.mark.slow
 def test_the_printed_line_asks_zones(
     asker: worlds.Asker, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

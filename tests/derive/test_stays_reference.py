@@ -169,6 +169,7 @@ RULES = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(rows=worlds(), rules=RULES, excluded=st.sets(st.sampled_from([-5, 1, 7])))
 def test_stays_and_trips_are_those_of_the_reference(

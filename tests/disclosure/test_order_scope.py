@@ -45,6 +45,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], pa.Table
     return sorted(folder.iterdir()), pa.concat_tables(tables)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     chosen=st.lists(st.integers(0, 45), min_size=1, max_size=5, unique=True),

@@ -218,6 +218,7 @@ def test_closing_interrupts_what_runs(tmp_path: Path) -> None:
     assert time.monotonic() - begun < 30
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_statement(tmp_path: Path) -> None:
     """In a process of its own: only a main thread gets signals, and a test runner may hold it."""
     script = f"""

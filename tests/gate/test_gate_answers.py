@@ -195,6 +195,7 @@ def _cost(release: Any) -> Any:
     return micro_rho_for(1.0, release.label["privacy_loss"]["privacy_parameters"]["delta"])
 
 
+@pytest.mark.slow
 def test_a_period_without_data_answers_like_any_other(full: worlds.Asker, empty: worlds.Asker) -> None:
     one, other = full.ask(every="week", resolution=4), empty.ask(every="week", resolution=4)
     assert other.release.question == one.release.question

@@ -246,12 +246,17 @@ def test_whole_days_and_weeks_take_no_filter(pair: Pair, measure: str) -> None:
     assert pair.refused(measure=measure, every=every, filters=("hour=8",)).code == "bad-filter"
 
 
+@functools.cache
+def _large_and_small() -> Zones:
+    return Zones.from_shapes({"large": box(7.2, 46.8, 7.7, 47.1), "suburb": box(7.4, 46.7, 7.46, 46.74)})
+
+
 @pytest.mark.parametrize("measure", sorted(name for name, each in CATALOGUE.items() if each.finest < 7))
 @pytest.mark.parametrize("resolution", [4, 5, 6])
 def test_a_reference_location_is_not_given_in_zones_smaller_than_its_cells(
     pair: Pair, measure: str, resolution: int
 ) -> None:
-    zones = Zones.from_shapes({"large": box(7.2, 46.8, 7.7, 47.1), "suburb": box(7.4, 46.7, 7.46, 46.74)})
+    zones = _large_and_small()
     assert zones.resolution == 10
     assert 7**3 < zones.least_cells() < 7**4
     asked: dict[str, Any] = {"measure": measure, "every": CATALOGUE[measure].grains[0], "area": None}

@@ -111,12 +111,14 @@ def test_where_weights_are_all_of_the_error() -> None:
     assert bare < 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [AT_HOME, MIXED])
 def test_where_noise_is_most_of_the_error(where: Floats) -> None:
     covered, _ = _covered(_hours(where, HOMES), HOMES, 4.0, 20_187, seed=2)
     assert 0.93 <= covered <= 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [AT_HOME, MIXED])
 def test_strata_that_differ_and_people_of_many_are_covered_more_often(where: Floats) -> None:
     # The largest error of a stratum is taken for every row, and errors of several strata even out.

@@ -118,6 +118,7 @@ def rule(r: AskRequest) -> bool:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(request=requests())
 def test_cedar_decides_as_the_rule_does(decider: Decider, request: AskRequest) -> None:

@@ -192,6 +192,7 @@ def test_pairs_are_coarse_where_they_are_not_split_and_suppressed_where_they_are
     assert found.shown_mass > 0.4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trips_a_day", [200_000, 20_000_000])
 def test_intervals_of_shown_pairs_cover(
     area: Area, flows: Callable[[float], dict[int, pa.Table]], seeded: Make, trips_a_day: float

@@ -96,6 +96,7 @@ def holds(
     assert checker.broken(engine, folder, fixes, ask, lake) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", EVERYDAY)
 @settings(max_examples=2)
 @given(data=st.data())
@@ -115,6 +116,7 @@ def test_a_bound_that_clips_holds_as_well(
     _check(data, engine, fresh(), measure, squared_bound=squared_bound)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", sorted(name for name, each in CATALOGUE.items() if not each.additive))
 @settings(max_examples=5)
 @given(data=st.data())

@@ -75,6 +75,7 @@ def _check(data: st.DataObject, engine: DuckDB, folder: Path, measure: str, *, z
     holds(engine, folder, runs, ask)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", EVERYDAY)
 @settings(max_examples=3)
 @given(data=st.data())
@@ -84,6 +85,7 @@ def test_no_phone_or_week_moves_a_level_by_more_than_the_bound(
     _check(data, engine, fresh(), measure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", ["presence", "visitors"])
 @settings(max_examples=3)
 @given(data=st.data())

@@ -99,6 +99,7 @@ def test_a_csv_has_dates_too(tmp_path: Path) -> None:
 windows = st.tuples(st.integers(0, 50), st.integers(1, 50)).map(lambda p: (p[0], p[0] + p[1]))
 
 
+@pytest.mark.slow
 @given(st.lists(windows, min_size=1, max_size=6), st.booleans())
 def test_events_and_lasting_places_over_one_another_are_their_union(
     tmp_path_factory: pytest.TempPathFactory, spans: list[tuple[int, int]], lasting: bool

@@ -61,6 +61,7 @@ WRITERS: dict[str, Callable[[list[Row]], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", WRITERS)
 @pytest.mark.parametrize("compression", ["", "gzip", "zstd"])
 @settings(max_examples=25)

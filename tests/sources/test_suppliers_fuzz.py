@@ -125,6 +125,7 @@ def feed(name: str, count: int, tmp_path: Path) -> None:
     assert through > 0, "not even good input got through"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SEEDS)
 def test_some_inputs(name: str, tmp_path: Path) -> None:
     feed(name, int(os.environ.get("PASSERSBY_FUZZ", EVERYDAY)), tmp_path)
@@ -137,6 +138,7 @@ def test_many_inputs(name: str, tmp_path: Path) -> None:
     feed(name, int(os.environ.get("PASSERSBY_FUZZ", SLOW)), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("field", "shape"), [("tcf_string", TCF), ("gpp_string", GPP)])
 def test_strings_of_iab_by_the_hundred_thousand(field: str, shape: str) -> None:
     """Each is of the shape, or the record is refused; nothing is ever permitted by one."""

@@ -57,6 +57,7 @@ def test_autogenerate_finds_no_difference(database: Database) -> None:
         assert compare_metadata(context, Base.metadata) == []
 
 
+@pytest.mark.slow
 def test_migrations_make_the_schema_of_the_models(database: Database, empty: Database) -> None:
     Base.metadata.create_all(empty.engine)
     if database.is_sqlite == empty.is_sqlite:

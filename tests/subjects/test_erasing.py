@@ -192,6 +192,7 @@ def test_a_delivery_that_was_on_its_way_loses_the_rows_again(
     assert receipts.of_erasure(scene.parts, 1, [ANA])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "step", ["_rewrite", "_without", "_prove", "holds", "compact", "clear", "settle", "append"]
 )

@@ -182,6 +182,7 @@ def test_a_delivery_that_made_a_key_after_the_withdrawal_is_not_stored(
     assert scene.rows(ANA)["pings"] == 390
 
 
+@pytest.mark.slow
 def test_a_restored_database_is_told_again(scene: Scene) -> None:
     backup = scene.folder / "backup"
     root = scene.d.layout.root

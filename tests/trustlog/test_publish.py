@@ -79,6 +79,7 @@ def test_publishing_again_changes_nothing(log: Any) -> None:
     assert {path: path.stat().st_mtime_ns for path in log.folder.rglob("*")} == before
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=4))
 def test_steps_and_one_go_give_the_same_log(make_log: Callable[[], Any], counts: list[int]) -> None:

@@ -44,6 +44,7 @@ def test_a_head_that_witnesses_signed_at_the_change(rekeyed: Rekeyed) -> None:
         assert publisher(rekeyed).standing().whole is (grown == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2])
 def test_witnesses_signed_before_the_change(rekeyed: Rekeyed, times: int, tmp_path: Path) -> None:
     """The head that carries the quorum is signed by a key that was replaced since; so is an earlier copy."""

@@ -37,6 +37,7 @@ def test_a_log_on_the_web_is_verified_with_nothing_but_the_key(exported: Path, p
             assert report.witnessed.signers == dict.fromkeys(NAMES, NOW)
 
 
+@pytest.mark.slow
 def test_every_file_counts_on_the_web_too(exported: Path, published: Any) -> None:
     names = sorted(str(path.relative_to(exported)) for path in exported.rglob("*") if path.is_file())
     assert len(names) == 1 + 4 + 3 + 3 + 1  # checkpoint, tiles, bundles, pages, witnessed checkpoint
