@@ -255,17 +255,6 @@ def call_everything(world: worlds.World, folder: Path, said: Said) -> None:
     said.error("settings", lambda: Deployment.open(folder / "broken", now=worlds.now()))
 
 
-def damage_the_lake(world: worlds.World, said: Said) -> None:
-    """Ask a lake whose presence was overwritten in the middle of each file, then look at its health."""
-    for path in (world.root / "lake" / "presence").glob("*.parquet"):
-        data = path.read_bytes()
-        third = len(data) // 3
-        path.write_bytes(data[:third] + b"\xff" * (len(data) - 2 * third) + data[-third:])
-    with world.open() as d:
-        said.error("damaged", lambda: d.ask(request(), worlds.analyst(d), now=worlds.now()))
-    said.command("doctor", "--deep", "-d", world.root)
-
-
 def kill_an_ingest(world: worlds.World, folder: Path, said: Said, look: Callable[[], None]) -> None:
     """End an ingest as a killed process would, at its commit, `look`, and let the next opening repair it."""
     later = worlds.now() + LEASE_S + 1

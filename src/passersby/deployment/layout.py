@@ -9,7 +9,7 @@ from sqlalchemy import URL
 from sqlalchemy.orm import Session
 
 from passersby.config import Config
-from passersby.errors import IntegrityError, NotADeployment
+from passersby.errors import IntegrityError, NotADeployment, UsageError
 from passersby.store import tables
 
 DEMO, ORIGIN = "demo", "origin"
@@ -68,6 +68,20 @@ class Layout:
     def withdrawals(self) -> Path:
         """The journal of withdrawals: no backup is ever restored over it."""
         return self.root / "withdrawals"
+
+    def only_key(self) -> Path:
+        """Return the only key in the people folder.
+
+        Raises:
+            UsageError: there is not exactly one.
+        """
+        found = sorted(self.people.glob("*.key"))
+        if len(found) != 1:
+            raise UsageError(
+                "It is not clear who you are: there is not exactly one key in the people folder.",
+                "Name your private key file with --key or PASSERSBY_KEY.",
+            )
+        return found[0]
 
     def url(self, config: Config) -> str:
         """Return the SQLAlchemy URL of the control database."""

@@ -35,7 +35,7 @@ from passersby.deployment.uses import Uses
 from passersby.disclosure import holds
 from passersby.disclosure.parts import Parts as OrderParts
 from passersby.engines.duckdb import DuckDB
-from passersby.errors import PassersbyError, UsageError
+from passersby.errors import PassersbyError
 from passersby.gate.gate import Answer, Gate
 from passersby.gate.parts import Parts
 from passersby.gate.planning import Planned
@@ -248,16 +248,8 @@ class Deployment:
         Raises:
             UsageError: no key file is named and there is not exactly one in the folder.
         """
-        if key_file is None:
-            found = sorted(self.layout.people.glob("*.key"))
-            if len(found) != 1:
-                raise UsageError(
-                    "It is not clear who you are: there is not exactly one key in the people folder.",
-                    "Name your private key file with --key or PASSERSBY_KEY.",
-                )
-            key_file = found[0]
         with self.database.read() as session:
-            actor = actor_from(Path(key_file), session)
+            actor = actor_from(Path(key_file or self.layout.only_key()), session)
         self.uses.begin(actor.id, _instant(None))
         return actor
 
