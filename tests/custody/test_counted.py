@@ -108,5 +108,5 @@ def test_how_long_holders_waited_is_the_operators_word(log: Logged) -> None:
         "erase": {"answered": 3, "median_days": 5.0, "late": 1},
         "show": {"answered": 1, "median_days": 0.0, "late": 0},
     }
-    assert "erase" not in markdown(transparency_page.page(made))
+    assert "Requests answered" not in markdown(transparency_page.page(made))
     assert "| erase | 3 | 5.0 | 1 |" in markdown(transparency_page.page({**made, "operator": told}))

@@ -180,14 +180,10 @@ def _places(places: Mapping[str, Any]) -> Section:
 def _holders(
     holders: Mapping[str, Any], missing: Mapping[str, str], operator: Mapping[str, Any] | None
 ) -> Section:
-    requests = (operator or {}).get("requests")
-    rows = tuple(
-        (what, f"{each['answered']:,}", f"{each['median_days']:.1f}", f"{each['late']:,}")
-        for what, each in (requests or {}).items()
-    )
-    took = not_told("How long requests took", missing["request_days"])
-    if requests is not None:
+    took, waited = not_told("How long requests took", missing["request_days"]), tuple[Table, ...]()
+    if operator is not None:
         took = known("How long requests took", "below, as the operator states; no outsider can check it")
+        waited = (_waited(operator["requests"]),)
     return Section(
         "Holders of phones",
         (
@@ -208,9 +204,17 @@ def _holders(
                 "Withdrawals, each of one or many devices", "cause", holders["withdrawals"], "withdrawals"
             ),
             _table("Shown", "proof of the holder", holders["shown"], "times"),
-            Table("Requests answered", ("request", "answered", "median days", "late"), rows),
+            *waited,
         ),
     )
+
+
+def _waited(requests: Mapping[str, Any]) -> Table:
+    rows = tuple(
+        (what, f"{each['answered']:,}", f"{each['median_days']:.1f}", f"{each['late']:,}")
+        for what, each in requests.items()
+    )
+    return Table("Requests answered", ("request", "answered", "median days", "late"), rows)
 
 
 def _incidents(incidents: Mapping[str, Any], missing: Mapping[str, str]) -> Section:
