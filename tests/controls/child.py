@@ -9,9 +9,11 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
@@ -24,20 +26,8 @@ import pytest
 
 _OF_OTHER_RUNS = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_CURRENT_TEST")
 _LEFT_OUT = ("randomly", "cacheprovider", "xdist")
-_LIBRARIES = (
-    *("numpy", "polars", "pyarrow.parquet", "pyarrow.compute", "pyarrow.csv", "pyarrow.json"),
-    *(
-        "duckdb",
-        "numba",
-        "h3",
-        "shapely",
-        "sqlalchemy.orm",
-        "alembic.command",
-        "cryptography.x509",
-        "cedarpy",
-    ),
-    *("pyrage", "typer", "jinja2"),
-)
+_NOT_BEFORE = {"passersby", "pyspark"}
+_IMPORT = re.compile(r"^(?:import|from) (\w[\w.]*)", flags=re.MULTILINE)
 _AT_MOST_S = 300
 _UNKEPT: Any = numba.njit(nogil=True)
 
@@ -102,12 +92,20 @@ def run(tests: Sequence[str], root: str, scratch: str, change: tuple[str, str, s
     return int(pytest.main([*options, *tests]))
 
 
+def _libraries(sources: Path) -> list[str]:
+    """Return the modules of others that the package imports."""
+    texts = (path.read_text(encoding="utf-8") for path in sources.rglob("*.py"))
+    found = {name for text in texts for name in _IMPORT.findall(text)}
+    return sorted(name for name in found if name.partition(".")[0] not in _NOT_BEFORE)
+
+
 def serve() -> None:
     """Run the jobs that come, one after the other, each in a fork."""
     for name in _OF_OTHER_RUNS:
         os.environ.pop(name, None)
-    for name in _LIBRARIES:
-        importlib.import_module(name)
+    for name in _libraries(Path(sys.argv[1])):
+        with suppress(ImportError):  # not every installation has all of them
+            importlib.import_module(name)
     for line in sys.stdin:
         job = json.loads(line)
         assert "passersby" not in sys.modules

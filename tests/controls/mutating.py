@@ -33,14 +33,19 @@ class Done:
 
 
 class Forks:
-    """A process whose forks run tests (`controls.child`)."""
+    """A process whose forks run tests (`controls.child`).
 
-    def __init__(self) -> None:
+    Args:
+        folder: where compiled modules are kept, so that each is compiled once.
+    """
+
+    def __init__(self, folder: Path) -> None:
         path = os.pathsep.join(filter(None, (str(SOURCES.parent), os.environ.get("PYTHONPATH"))))
+        own = {"PYTHONPATH": path, "PYTHONPYCACHEPREFIX": str(folder), "PYTHONDONTWRITEBYTECODE": ""}
         self._process = subprocess.Popen(
-            [sys.executable, "-P", child.__file__],
+            [sys.executable, "-P", child.__file__, str(SOURCES)],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, **own},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

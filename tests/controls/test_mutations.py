@@ -15,8 +15,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def forks() -> Iterator[mutating.Forks]:
-    made = mutating.Forks()
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mutating.Forks]:
+    made = mutating.Forks(tmp_path_factory.mktemp("compiled"))
     yield made
     made.close()
 
