@@ -28,8 +28,8 @@ class Done:
 
     @property
     def failed(self) -> bool:
-        """Whether tests ran and one failed: not that nothing could be collected."""
-        return self.status == 1 and re.search(r"\b1 (failed|error)", self.output) is not None
+        """Whether a test ran and failed: not that it could not be collected or set up."""
+        return self.status == 1 and re.search(r"\b1 failed", self.output) is not None
 
 
 class Forks:
