@@ -1,37 +1,87 @@
-"""Takes the line of a control out of a copy of the sources."""
+"""Takes the line of a control out of the code that a process runs tests with."""
 
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
-import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import passersby
+from controls import child
 from passersby.custody.reports.controls import Check
 
 SOURCES = Path(passersby.__file__).parent
 ROOT = Path(__file__).parents[2]
 
-_OTHER_PROCESSES = {"PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER_COUNT"}
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a run: the status of pytest, and what it printed."""
+
+    status: int
+    output: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether a test ran and failed: not that it could not be collected or set up."""
+        return self.status == 1 and re.search(r"\b1 failed", self.output) is not None
 
 
-def without(check: Check, folder: Path) -> Path:
-    """Copy the sources into `folder`, with the check's line taken out; return the folder of packages."""
-    shutil.copytree(SOURCES, folder / "passersby")
-    path = folder / "passersby" / file_of(check).relative_to(SOURCES)
-    text = path.read_text(encoding="utf-8")
+class Forks:
+    """A process whose forks run tests (`controls.child`).
+
+    Args:
+        folder: where compiled modules are kept, so that each is compiled once.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        path = os.pathsep.join(filter(None, (str(SOURCES.parent), os.environ.get("PYTHONPATH"))))
+        own = {"PYTHONPATH": path, "PYTHONPYCACHEPREFIX": str(folder), "PYTHONDONTWRITEBYTECODE": ""}
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", child.__file__, str(SOURCES)],
+            cwd=ROOT,
+            env={**os.environ, **own},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, tests: list[str], scratch: Path, check: Check | None = None) -> Done:
+        """Run tests against the package, without the line of a check if one is given."""
+        change = None
+        if check is not None:
+            change = (check.function.partition(":")[0], str(file_of(check)), without(check))
+        job = {"tests": tests, "root": str(ROOT), "scratch": str(scratch), "change": change}
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(job) + "\n")
+        self._process.stdin.flush()
+        status = int(self._process.stdout.readline())
+        output = scratch.with_suffix(".txt").read_text(encoding="utf-8", errors="replace")
+        return Done(status, output)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+
+def without(check: Check) -> str:
+    """Return the text of the check's module, with its line taken out."""
+    text = file_of(check).read_text(encoding="utf-8")
     own = segment(check, text)
     assert text.count(own) == 1, f"{check.function} stands twice"
-    path.write_text(text.replace(own, own.replace(check.line, check.without)), encoding="utf-8")
-    ast.parse(path.read_text(encoding="utf-8"))
-    return folder
+    changed = text.replace(own, own.replace(check.line, check.without))
+    ast.parse(changed)
+    return changed
 
 
 def file_of(check: Check) -> Path:
+    """Return the file of the check's module."""
     module = check.function.partition(":")[0].removeprefix("passersby.")
     return SOURCES / f"{module.replace('.', '/')}.py"
 
@@ -52,32 +102,6 @@ def segment(check: Check, text: str) -> str:
 def _names(node: ast.stmt) -> set[str]:
     if isinstance(node, ast.Assign):
         return {target.id for target in node.targets if isinstance(target, ast.Name)}
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return {node.target.id}
     return {getattr(node, "name", "")}
-
-
-def run(tests: list[str], packages: Path, scratch: Path) -> subprocess.CompletedProcess[str]:
-    """Run tests against the package in `packages`."""
-    environment = {name: value for name, value in os.environ.items() if name not in _OTHER_PROCESSES}
-    environment |= {"PYTHONPATH": str(packages), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-x",
-        "-n",
-        "0",
-        "-p",
-        "no:randomly",
-        "-p",
-        "no:cacheprovider",
-    ]
-    base = ("--basetemp", str(scratch))
-    return subprocess.run(
-        [*command, *base, *tests], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-
-
-def failed(done: subprocess.CompletedProcess[str]) -> bool:
-    """Tell whether tests ran and one failed: not that nothing could be collected."""
-    return done.returncode == 1 and re.search(r"\b1 (failed|error)", done.stdout) is not None

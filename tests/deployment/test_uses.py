@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 
 import worlds
+from passersby.deployment.uses import Uses
 from passersby.policy import alerts
+from passersby.store.database import Database
 
 CHILD = """
 import sys
@@ -72,3 +75,17 @@ def test_one_process_may_open_it_twice(built: worlds.World, tmp_path: Path) -> N
     with world.open() as d:
         d.actor(world.key("anna"))
         assert used(world, "anna") == []
+
+
+def test_a_file_that_another_process_holds_raises_an_alert(sqlite_database: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "in-use"
+    folder.mkdir()
+    uses = Uses(folder)
+    with (folder / "anna.1").open("w") as held, (folder / "paula.1").open("w"):
+        fcntl.flock(held, fcntl.LOCK_EX)
+        for person in ("anna", "paula"):
+            uses.begin(person, worlds.now())
+        uses.end(sqlite_database)
+    with sqlite_database.read() as session:
+        found = [(each.kind, each.about) for each in alerts.open_alerts(session)]
+    assert found == [(alerts.TWO_PLACES, "anna")]

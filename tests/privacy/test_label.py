@@ -143,6 +143,11 @@ def test_what_is_promised_is_said(facts: Facts) -> None:
         assert words in joined
 
 
+def test_no_label_calls_its_answer_anonymous(facts: Facts) -> None:
+    """That is for an audit to say (control D3); tests/controls/test_words.py reads all that is written."""
+    assert "anonym" not in to_yaml(build(facts)).lower()
+
+
 def test_shown_mass_is_a_share_of_four_digits(facts: Facts) -> None:
     assert build(facts)["shown_mass"] == 0.9753
 

@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+import worlds
+from passersby.demo import story
 from passersby.deployment import acts, freezing, holders
 from passersby.errors import PassersbyError, Refusal, UnreadableFile, UsageError
+from passersby.gate import gate
 from passersby.model.period import DAY, HOUR
 from passersby.notices import queue
 from passersby.policy import freeze
@@ -312,6 +315,14 @@ def test_recipients_are_courts_without_delay_and_licensees(enrolled: Scene) -> N
     found = see(enrolled, proof(enrolled, proofs.RECIPIENTS), proofs.RECIPIENTS)
     assert found.courts == ()  # and nothing fails for want of an order: the notice is not looked at yet
     assert found.to_json()["not_listed"] == [shown.DELAYED]
+
+
+def test_licensees_are_those_who_were_answered(enrolled: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "TICK_S", 0.001)
+    assert see(enrolled, proof(enrolled, proofs.RECIPIENTS), proofs.RECIPIENTS).licensees == ()
+    worlds.Asker(enrolled.d).ask(at=enrolled.now)
+    (found,) = see(enrolled, proof(enrolled, proofs.RECIPIENTS), proofs.RECIPIENTS).licensees
+    assert (found["licence"], found["periods"]) == (worlds.LICENCE, [story.PERIOD])
 
 
 def test_an_analyst_sees_nobody(enrolled: Scene) -> None:

@@ -56,7 +56,7 @@ def test_a_filled_contract() -> None:
     assert (contract.dates_from, contract.dates_to) == (parse_day("2026-01-01"), parse_day("2026-06-30"))
     assert (contract.raw_days, contract.derived_days) == (30, 90)
     assert (contract.naive_offset, contract.expected_devices) == (7200, 20000)
-    assert contract.upstream == ("Broker AG",)
+    assert (contract.original_source, contract.upstream) == ("Weather app of Example GmbH", ("Broker AG",))
     assert contract.needs_consent
     assert not contract.synthetic
 

@@ -81,6 +81,27 @@ def end(session: Session, erasure: int, *, now: int) -> None:
     session.execute(waits.values(done=now))
 
 
+def answered(session: Session, start: int, end: int) -> dict[str, list[float]]:
+    """Return for each thing that was asked for how many days each answer of a time took, from the arrival on.
+
+    A copy, which waits for its holder, and what a phone or an app does by itself are left out.
+
+    Args:
+        session: an open session.
+        start: first instant (epoch s) of the time.
+        end: first instant after it.
+    """
+    asked = [WITHDRAW, ERASE, SHOW, RECIPIENTS]
+    rows = select(SubjectRequest).where(SubjectRequest.what.in_(asked), SubjectRequest.done >= start)
+    found: dict[str, list[float]] = {}
+    for row in session.scalars(rows.where(SubjectRequest.done < end)):
+        # an operator's check is a request from the day it was asked for; that it was then used is none more
+        proof = row.proof or ""
+        if row.what != SHOW or not (proof.startswith(CHECK) and proof.endswith(SHOW)):
+            found.setdefault(row.what, []).append(((row.done or end) - row.received) / DAY)
+    return found
+
+
 def duties(session: Session) -> Iterator[Duty]:
     """Yield what is open. A copy waits for its holder, and a check that was refused is answered."""
     refused = select(Proposal.id).where(Proposal.kind == CHECK, Proposal.state == "refused")

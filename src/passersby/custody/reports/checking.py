@@ -59,7 +59,9 @@ def check(document: bytes, vkey: str, source: Source | None = None) -> Checked:
         )
     told = [f"{', '.join(map(repr, again))}: made again from the log, and the same"]
     if made.get("operator") is not None:
-        told.append("'operator' is the operator's word: an auditor can be shown the hidden fields behind it")
+        told.append(
+            "'operator' is the operator's word: hidden fields show an auditor the number of devices alone"
+        )
     return Checked(made["format"], made["log"]["origin"], tuple(told))
 
 

@@ -94,11 +94,14 @@ def page() -> str:
     for kind, who in CLASSES.items():
         mine = [each for each in controls if each.kind == kind and not each.planned]
         lines.append(f"| {kind} | {who} | {len(mine)} |")
-    planned = sum(each.planned for each in controls)
+    planned = [each.id for each in controls if each.planned]
     lines += [
         "",
-        "For each control that is enforced, a test takes its line out of the code and sees another test fail."
-        + (f" {planned} controls are not built yet." if planned else ""),
+        "Where the code is named that makes a control true, a test takes its line out of that code and sees",
+        "another test fail. So it is for every control that is enforced.",
+        "",
+        f"Of {len(controls)} controls, {len(planned)} are not built yet, and nothing is claimed of them"
+        + (f": {', '.join(planned)}." if planned else "."),
     ]
     for letter, title in groups.items():
         lines += ["", f"## {letter}. {title}", ""]
@@ -114,7 +117,7 @@ def _row(each: Control) -> str:
     if each.planned:
         how = ""
     elif each.kind == ENFORCED:
-        how = f"The software makes it so: {where}"
+        how = ". ".join(filter(None, (f"The software makes it so: {where}", each.how)))
     else:
         how = " ".join(filter(None, (each.how, where)))
     return f"| {each.id} | {each.text} | {each.claimed} | {how} | {each.source} |"

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from statistics import median
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from passersby.custody.reports.counted import BY_FIELD, NUMBERS
 from passersby.custody.reports.licences import Register
 from passersby.custody.reports.reading import Days, Entry, head, read
 from passersby.errors import IntegrityError
 from passersby.model.cost import MicroRho
+from passersby.model.period import DAY
 from passersby.policy.order_refusals import ORDERS
 from passersby.privacy.accounting import epsilon_for
+from passersby.subjects import requests
 from passersby.trustlog.kinds import KINDS
 from passersby.trustlog.receipts import reveal
 from passersby.trustlog.sources import Source
@@ -28,8 +32,9 @@ NOT_TOLD: Mapping[str, str] = {
     "orders_narrowed": "an order is fulfilled as it was signed, or refused; no step narrows one",
     "devices_disclosed": "entries hide how many devices an order names, and nothing tells how many of them "
     "were found: who is in the data is nobody's business",
-    "subject_requests": "this version does not log requests of the holders of phones",
-    "incidents": "incidents are not recorded in the log; `passersby report incident` writes a form for them",
+    "request_days": "no entry tells when a request of a holder arrived; the operator adds how long they took",
+    "other_incidents": "what happened past this software is in no entry; `passersby report incident` writes "
+    "a form for it",
 }
 """Figure that a transparency report should have -> why it is not in this one."""
 
@@ -75,8 +80,8 @@ class Figures:
         if not self.days.hold(entry.time):
             return
         self.kinds[entry.kind] += 1
-        if entry.kind in _COUNTED:
-            self.counted[entry.kind][entry.text(_COUNTED[entry.kind])] += 1
+        if entry.kind in _FIELDS:
+            self.counted[entry.kind][entry.text(_FIELDS[entry.kind])] += 1
         if entry.kind in self._special:
             self._special[entry.kind](entry)
 
@@ -102,47 +107,28 @@ class Figures:
 
     def public(self) -> dict[str, Any]:
         """Return all figures that follow from the public fields of the log."""
-        at_submission = self.counted["orders refused at"]["submission"]
-        return {
-            "orders": {
-                "received": self.kinds["order.verified"] + at_submission,
-                "verified": self.kinds["order.verified"],
-                "refused": _sorted(self.counted["orders refused"]),
-                "fulfilled": self.kinds["order.disclosed"],
-                "lapsed": self.kinds["order.lapsed"],
-                "verified_by_court": _sorted(self.counted["order.verified"]),
-                "acts_refused": _sorted(self.counted["acts on orders refused"]),
-            },
+        found: dict[str, dict[str, Any]] = {}
+        for part, numbers in NUMBERS.items():
+            found.setdefault(part, {}).update({name: self.kinds[kind] for name, kind in numbers.items()})
+        for part, by_field in BY_FIELD.items():
+            own = {name: _sorted(self.counted[kind]) for name, (kind, _) in by_field.items()}
+            found.setdefault(part, {}).update(own)
+        searches = self.counted["orders refused"]["ReverseSearchRefused"]
+        found["orders"] |= {
+            "received": self.kinds["order.verified"] + self.counted["orders refused at"]["submission"],
+            "refused": _sorted(self.counted["orders refused"]),
+            "acts_refused": _sorted(self.counted["acts on orders refused"]),
+        }
+        found["licences"] |= self._licences()
+        found["sensitive_places"]["tests"] = _sorted(self.counted["suppression"])
+        return found | {
             "reverse_searches": {
-                "received": (searches := self.counted["orders refused"]["ReverseSearchRefused"]),
+                "received": searches,
                 "refused": searches,
                 "questions_for_devices_refused": self.counted["device level"][""],
             },
             "notices": {"delayed": self.counted["orders disclosed"]["delayed"]},
-            "licences": self._licences(),
-            "questions": {
-                "answered": self.kinds["release.made"],
-                "answered_again": self.kinds["release.repeated"],
-                "refused": _sorted(self.counted["question.refused"]),
-            },
             "privacy": self._privacy(),
-            "suppliers": {
-                "deliveries_stored": self.kinds["delivery.stored"],
-                "deliveries_refused": _sorted(self.counted["delivery.refused"]),
-                "assessments": _sorted(self.counted["supplier.assessed"]),
-                "suspended": _sorted(self.counted["supplier.suspended"]),
-            },
-            "sensitive_places": {
-                "lists_changed": self.kinds["sensitive.loaded"],
-                "deletions": self.kinds["sensitive.purged"],
-                "tests": _sorted(self.counted["suppression"]),
-                "releases_withdrawn": self.kinds["release.withdrawn"],
-            },
-            "keys": {
-                "pseudonym_keys_destroyed": self.kinds["epoch.destroyed"],
-                "pseudonym_keys_lost": self.kinds["epoch.lost"],
-                "log_keys_replaced": self.kinds["log.rekeyed"],
-            },
             "acts_refused": _sorted(self.counted["act.refused"]),
             "log": {
                 "entries": self.kinds.total(),
@@ -156,8 +142,6 @@ class Figures:
         valid = list(self.register.at(self.days.end - 1))
         unsaid = sum(each.government is None for each in valid)
         return {
-            "granted": self.kinds["licence.granted"],
-            "revoked": self.kinds["licence.revoked"],
             "in_force": len(valid),
             "in_force_by_purpose": _sorted(Counter(p for each in valid for p in each.purposes)),
             "in_force_government": sum(each.government is True for each in valid),
@@ -177,13 +161,9 @@ class Figures:
         return {"delta": delta, "weeks": weeks}
 
 
-_COUNTED: Mapping[str, str] = {
-    "order.verified": "court",
-    "question.refused": "code",
-    "delivery.refused": "code",
-    "supplier.assessed": "result",
-    "supplier.suspended": "reason",
+_FIELDS: Mapping[str, str] = {
     "act.refused": "code",
+    **{kind: field for part in BY_FIELD.values() for kind, field in part.values()},
 }
 """Kind of entry -> the public field by which it is counted."""
 
@@ -207,14 +187,28 @@ def data(log: LogReport, figures: Figures, operator: Mapping[str, Any] | None = 
 
 
 def hidden(session: Session, figures: Figures) -> dict[str, Any]:
-    """Return what the operator adds from hidden fields: how many devices the fulfilled orders named.
+    """Return what the operator adds from hidden fields and the control database.
 
-    The number is of the courts' documents: nothing tells how many of these devices were found.
+    How many devices the fulfilled orders named is of the courts' documents: nothing tells how many of these
+    were found. How long holders waited counts from the day on which each request arrived (controls F1 to F4).
     """
     fields = (reveal(session, index) for index in figures.disclosed)
     named = [{field.name: field.value for field in found}.get("devices") for found in fields]
     whole = [number for number in named if isinstance(number, int)]
-    return {"devices_named": sum(whole), "entries": figures.disclosed, "erased": len(named) - len(whole)}
+    took = requests.answered(session, figures.days.first * DAY, figures.days.end)
+    return {
+        "devices_named": sum(whole),
+        "entries": figures.disclosed,
+        "erased": len(named) - len(whole),
+        "requests": {
+            what: {
+                "answered": len(days),
+                "median_days": round(median(days), 1),
+                "late": sum(each > requests.DAYS[what] for each in days),
+            }
+            for what, days in sorted(took.items())
+        },
+    }
 
 
 def report(source: Source, vkey: str, days: Days) -> tuple[dict[str, Any], Figures]:

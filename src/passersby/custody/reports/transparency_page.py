@@ -30,7 +30,9 @@ def page(made: Mapping[str, Any]) -> Report:
             _questions(public),
             _suppliers(public["suppliers"]),
             _places(public["sensitive_places"]),
-            _subjects(missing),
+            _holders(public["holders"], missing, made["operator"]),
+            _incidents(public["incidents"], missing),
+            _oversight(public),
             _log(public, made["log"]),
         ),
     )
@@ -49,6 +51,8 @@ def _orders(
             not_told("Narrowed", missing["orders_narrowed"]),
             _count("Fulfilled", orders["fulfilled"]),
             _count("Lapsed before they were carried out", orders["lapsed"]),
+            _count("Courts and timestamp authorities added", orders["authorities_added"]),
+            _count("Of these not relied on any more", orders["authorities_retired"]),
             _count("Notices delayed by an order", public["notices"]["delayed"]),
             not_told("Devices disclosed", missing["devices_disclosed"]),
             *_operator(operator),
@@ -139,13 +143,21 @@ def _suppliers(suppliers: Mapping[str, Any]) -> Section:
     return Section(
         "Suppliers",
         (
+            _count("Added", suppliers["added"]),
             _count("Deliveries stored", suppliers["deliveries_stored"]),
             _count("Deliveries refused", sum(suppliers["deliveries_refused"].values())),
+            _count("Deliveries found bad", suppliers["deliveries_found_bad"]),
+            _count("Of bad deliveries all rows deleted", suppliers["deliveries_deleted"]),
             _count("Suspensions", sum(suppliers["suspended"].values())),
+            _count("New consent registers", suppliers["consent_registers"]),
+            _count("Samples of consent records drawn", suppliers["consent_samples"]),
         ),
         tables=(
             _table("Refused deliveries", "code", suppliers["deliveries_refused"], "deliveries"),
             _table("Assessments", "result", suppliers["assessments"], "assessments"),
+            _table(
+                "Samples of consent records followed back", "result", suppliers["consent_checks"], "samples"
+            ),
             _table("Suspensions", "reason", suppliers["suspended"], "suspensions"),
         ),
     )
@@ -156,6 +168,7 @@ def _places(places: Mapping[str, Any]) -> Section:
         "Sensitive places",
         (
             _count("Changes of lists", places["lists_changed"]),
+            _count("Reviews of lists", places["lists_reviewed"]),
             _count("Deletions of what lay at them", places["deletions"]),
             _count("Tests that nothing is stored there: passed", places["tests"].get("passed", 0)),
             _count("Tests: failed", places["tests"].get("failed", 0)),
@@ -164,12 +177,86 @@ def _places(places: Mapping[str, Any]) -> Section:
     )
 
 
-def _subjects(missing: Mapping[str, str]) -> Section:
+def _holders(
+    holders: Mapping[str, Any], missing: Mapping[str, str], operator: Mapping[str, Any] | None
+) -> Section:
+    took, waited = not_told("How long requests took", missing["request_days"]), tuple[Table, ...]()
+    if operator is not None:
+        took = known("How long requests took", "below, as the operator states; no outsider can check it")
+        waited = (_waited(operator["requests"]),)
     return Section(
-        "Holders of phones, and incidents",
+        "Holders of phones",
         (
-            not_told("Requests, and their median days", missing["subject_requests"]),
-            not_told("Incidents", missing["incidents"]),
+            _count("Withdrawals", sum(holders["withdrawals"].values())),
+            _count("Erasures proven", holders["erasures_proven"]),
+            _count(
+                "Times that a holder was shown what is held, or who received it",
+                sum(holders["shown"].values()),
+            ),
+            _count("Copies of pings given", holders["copies"]),
+            _count("Times that notices were handed over to be shown", holders["notices_handed_over"]),
+            _count("Deletion lists", holders["deletion_lists"]),
+            _count("Enrolments of keys that prove holders", holders["keys_enrolled"]),
+            took,
+        ),
+        tables=(
+            _table(
+                "Withdrawals, each of one or many devices", "cause", holders["withdrawals"], "withdrawals"
+            ),
+            _table("Shown", "proof of the holder", holders["shown"], "times"),
+            *waited,
+        ),
+    )
+
+
+def _waited(requests: Mapping[str, Any]) -> Table:
+    rows = tuple(
+        (what, f"{each['answered']:,}", f"{each['median_days']:.1f}", f"{each['late']:,}")
+        for what, each in requests.items()
+    )
+    return Table("Requests answered", ("request", "answered", "median days", "late"), rows)
+
+
+def _incidents(incidents: Mapping[str, Any], missing: Mapping[str, str]) -> Section:
+    return Section(
+        "Incidents",
+        (
+            _count("Times that the deployment was frozen", incidents["freezes"]),
+            _count("Freezes that two people ended", incidents["thaws"]),
+            _count("Alerts", sum(incidents["alerts"].values())),
+            not_told("Other incidents", missing["other_incidents"]),
+        ),
+        tables=(
+            _table("Alerts, at most one a day of a kind and account", "about", incidents["alerts"], "alerts"),
+        ),
+    )
+
+
+def _oversight(public: Mapping[str, Any]) -> Section:
+    oversight, people = public["oversight"], public["people"]
+    return Section(
+        "Oversight and the operator's people",
+        (
+            _count("Drafts of the impact assessment", oversight["assessments_drafted"]),
+            _count("Impact assessments approved", oversight["assessments_approved"]),
+            _count("Reviews of the whole programme", oversight["programme_reviews"]),
+            _count("Cases opened", sum(oversight["cases_opened"].values())),
+            _count("Cases closed", oversight["cases_closed"]),
+            _count("Answers drawn for a review", oversight["questions_drawn"]),
+            _count("Alerts closed", oversight["alerts_closed"]),
+            _count("Entries shown to an auditor", oversight["shown_to_auditors"]),
+            _count("Records of a licensee handed out", oversight["handed_out_records"]),
+            _count("Accounts added", people["accounts_added"]),
+            _count("Accounts ended", people["accounts_ended"]),
+            _count("Lost keys replaced", people["keys_replaced"]),
+            _count("Deletions of what reached its date", public["deletion"]["runs"]),
+        ),
+        tables=(
+            _table("Cases opened", "purpose", oversight["cases_opened"], "cases"),
+            _table("Reviews done", "result", oversight["reviews"], "reviews"),
+            _table("Acts of two people: proposed", "act", oversight["proposals_made"], "proposals"),
+            _table("Acts of two people: approved", "act", oversight["proposals_approved"], "proposals"),
+            _table("Acts of two people: refused", "act", oversight["proposals_refused"], "proposals"),
         ),
     )
 
@@ -190,9 +277,15 @@ def _log(public: Mapping[str, Any], head: Mapping[str, Any]) -> Section:
             _count("Entries of these days", log["entries"]),
             known("Made from", f"the first {head['size']:,} entries, root {head['root']}"),
             watched,
+            _count("Pseudonym keys made", keys["pseudonym_keys_made"]),
             _count("Pseudonym keys destroyed", keys["pseudonym_keys_destroyed"]),
             _count("Pseudonym keys lost, with all rows under them", keys["pseudonym_keys_lost"]),
             _count("Keys of the log replaced", keys["log_keys_replaced"]),
+            _count("Changes of the key that wraps the others", keys["moved_to_another_keeper"]),
+            _count("Keys of keepers destroyed", keys["keeper_keys_destroyed"]),
+            _count("Times that recovery shares were made", keys["shares_made"]),
+            _count("Times that recovery shares were tried", keys["shares_tried"]),
+            _count("Recoveries by shares", keys["recoveries"]),
             _count("Acts of the operator's people refused", sum(public["acts_refused"].values())),
         ),
         tables=(
