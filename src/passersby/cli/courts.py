@@ -43,11 +43,12 @@ def add_court(
 
 @court.command("list")
 def list_courts(folder: Folder = Path(), as_json: AsJson = False) -> None:
-    """List courts and timestamp authorities, and from when on each acts."""
-    from passersby.disclosure import authorities
+    """List courts and timestamp authorities, from when on each acts, and how many devices it was told of."""
+    from passersby.disclosure import authorities, counterparties
 
     with opened(folder) as d, d.database.read() as session:
         offset, known = d.config.offset, authorities.list_all(session)
+        devices = counterparties.disclosed(session, d.ring, now=now())
     found = [
         {
             "authority": each.authority.id,
@@ -60,6 +61,7 @@ def list_courts(folder: Folder = Path(), as_json: AsJson = False) -> None:
             "valid_until": instant_text(each.authority.valid_until, offset),
             "test": each.authority.test,
             "retired": each.retired is not None,
+            "devices_12_months": devices.get(each.authority.id, 0),
         }
         for each in known
     ]
@@ -72,6 +74,10 @@ def list_courts(folder: Folder = Path(), as_json: AsJson = False) -> None:
             out.print(f"[bold]{escape(str(each['authority']))}[/]  {each['use']}{marks}")
             for name in ("title", "jurisdiction", "source", "revocation", "acts_from", "valid_until"):
                 out.print(f"  {name:13}  {escape(str(each[name]))}", soft_wrap=True)
+            count = devices.get(str(each["authority"]), 0)
+            if each["use"] == authorities.COURT:
+                over = " [red]bulk data by 28 CFR 202.205[/]" if count >= counterparties.THRESHOLD else ""
+                out.print(f"  {'disclosed':13}  {count:,} device(s) in 12 months{over}")
         if not found:
             out.print("No court is registered: every order is refused.")
 
