@@ -42,17 +42,17 @@ def test_the_record_of_processing_has_all_that_article_30_lists(bare: worlds.Wor
     assert worlds.LICENCE in [row[0] for row in tables["Licences in force or revoked"].rows]
 
 
-def test_the_draft_follows_article_35_and_claims_nothing_that_is_not_built(bare: worlds.World) -> None:
+def test_the_draft_follows_article_35_and_names_every_control(bare: worlds.World) -> None:
     _, draft = _made(bare)
     titles = [section.title for section in draft.sections]
     assert [title[:3] for title in titles[1:]] == ["(a)", "(b)", "(c)", "(d)"]
     by_id = {each.id: each for each in controls.catalogue()[1]}
     measures = {row[0] for table in draft.sections[-1].tables for row in table.rows}
-    assert measures == {name for name, each in by_id.items() if not each.planned}
+    assert measures == set(by_id)
     for _, against in draft.sections[3].tables[0].rows:
         for part in against.split("; "):
             name, said = part.split(" ", 1)
-            assert said == f"({by_id[name].claimed})"
+            assert said == f"({by_id[name].kind})"
     assert any(fact.name.startswith("Risk: ") for fact in draft.sections[0].facts)
 
 

@@ -21,8 +21,6 @@ CLASSES = {
 }
 """Class of a control -> who makes it true."""
 
-_PLANNED = "planned"
-
 
 @dataclass(frozen=True)
 class Check:
@@ -51,7 +49,6 @@ class Control:
         text: what must be so.
         source: who asks for it.
         how: who does what, where software alone does not.
-        planned: not built yet: claimed nowhere.
         checks: where the code makes it true.
     """
 
@@ -60,13 +57,7 @@ class Control:
     text: str
     source: str
     how: str
-    planned: bool
     checks: tuple[Check, ...]
-
-    @property
-    def claimed(self) -> str:
-        """What may be said of it: who makes it true, in the words of its class."""
-        return "not built yet" if self.planned else self.kind
 
 
 @cache
@@ -92,16 +83,12 @@ def page() -> str:
         "|---|---|---|",
     ]
     for kind, who in CLASSES.items():
-        mine = [each for each in controls if each.kind == kind and not each.planned]
+        mine = [each for each in controls if each.kind == kind]
         lines.append(f"| {kind} | {who} | {len(mine)} |")
-    planned = [each.id for each in controls if each.planned]
     lines += [
         "",
         "Where the code is named that makes a control true, a test takes its line out of that code and sees",
         "another test fail. So it is for every control that is enforced.",
-        "",
-        f"Of {len(controls)} controls, {len(planned)} are not built yet, and nothing is claimed of them"
-        + (f": {', '.join(planned)}." if planned else "."),
     ]
     for letter, title in groups.items():
         lines += ["", f"## {letter}. {title}", ""]
@@ -114,13 +101,11 @@ def _row(each: Control) -> str:
     where = ", ".join(
         dict.fromkeys(f"`{check.function.removeprefix('passersby.')}`" for check in each.checks)
     )
-    if each.planned:
-        how = ""
-    elif each.kind == ENFORCED:
+    if each.kind == ENFORCED:
         how = ". ".join(filter(None, (f"The software makes it so: {where}", each.how)))
     else:
         how = " ".join(filter(None, (each.how, where)))
-    return f"| {each.id} | {each.text} | {each.claimed} | {how} | {each.source} |"
+    return f"| {each.id} | {each.text} | {each.kind} | {how} | {each.source} |"
 
 
 def _control(values: dict[str, Any]) -> Control:
@@ -130,7 +115,6 @@ def _control(values: dict[str, Any]) -> Control:
         values["text"],
         values["source"],
         values.get("how", ""),
-        values.get("state") == _PLANNED,
         tuple(
             Check(each["function"], each["line"], each.get("without", "pass"), each["test"])
             for each in values.get("check", ())

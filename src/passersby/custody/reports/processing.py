@@ -221,17 +221,13 @@ def _approved(session: Session) -> tuple[Fact, ...]:
 def _risks() -> Table:
     by_id = {each.id: each for each in controls.catalogue()[1]}
     rows = tuple(
-        (risk, "; ".join(f"{name} ({by_id[name].claimed})" for name in against)) for risk, against in _RISKS
+        (risk, "; ".join(f"{name} ({by_id[name].kind})" for name in against)) for risk, against in _RISKS
     )
     return Table("Risks, and controls against them", ("risk", "controls"), rows)
 
 
 def _controls(kind: str) -> Table:
-    rows = tuple(
-        (each.id, each.text, each.source)
-        for each in controls.catalogue()[1]
-        if each.kind == kind and not each.planned
-    )
+    rows = tuple((each.id, each.text, each.source) for each in controls.catalogue()[1] if each.kind == kind)
     return Table(
         f"Controls: {kind}. {controls.CLASSES[kind]}", ("control", "what must be so", "asked for by"), rows
     )
