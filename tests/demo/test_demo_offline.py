@@ -44,5 +44,9 @@ def test_the_demo_runs_without_a_network(without_network: list[str], tmp_path: P
     told = json.loads(done.stdout)
     assert Path(told["page"]) == tmp_path / "out" / "index.html"
     assert Path(told["page"]).stat().st_size > 10_000
-    assert told["refused"] == ["resolution-too-fine", "device-level-request", "licence-expired"]
+    assert told["refused"] == [
+        *("resolution-too-fine", "device-level-request", "licence-expired"),
+        *("NotJudicial", "ReverseSearchRefused"),
+    ]
+    assert Path(told["receipt"]).is_file()
     assert "Checking the log and the ledger" in done.stderr
