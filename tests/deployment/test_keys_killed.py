@@ -110,7 +110,7 @@ def test_a_change_that_is_killed_at_any_step(
         assert verify_folder(run.root / "log", vkey).size > 0
         act(run)
         with run.open() as d:
-            assert keeping.try_shares(d, run.texts(), actor(d), now=now()) == 4
+            assert keeping.try_shares(d, run.texts(), actor(d), now=now()) == 5
     assert {"before commit", "after commit", "before publish"} <= seen
     if act is not _log:
         assert {"after create", "before create"} <= seen
