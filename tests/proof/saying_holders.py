@@ -6,9 +6,12 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from sqlalchemy import func, select
+
 import worlds
 from passersby.deployment import views
 from passersby.people import keys as person_keys
+from passersby.store.subject_tables import Erasure
 from proof.planting import ID, Said, spoiled
 from proof.saying import RECIPIENT
 
@@ -29,6 +32,8 @@ def run_holder_commands(world: worlds.World, folder: Path, said: Said) -> None:
     with world.open() as d:
         origin, vkey = d.publisher.origin, d.vkey
         first = len(views.log_entries(d, last=100_000, kind="proposal.made")) + 1
+        with d.database.read() as session:
+            erasure = (session.scalar(select(func.max(Erasure.id))) or 0) + 1
     sign = ("subject", "prove", "--supplier", "simple", "--deployment", origin)
     said.command("subject", "enrol-app", "simple", "--public-key", keys[app], *at, *custodian)
     said.command("proposal", "approve", str(first), *at, "--key", world.key("paula"))
@@ -66,7 +71,7 @@ def run_holder_commands(world: worlds.World, folder: Path, said: Said) -> None:
         ("withdraw", "--received", ID, "--devices", ids, "--out", folder / "none"),
         ("erase", "--devices", papers / "keys.csv", "--out", folder / "none"),
         ("erase", "--devices", ids, "--out", folder / "erased.json"),
-        ("receipt", "1", "--devices", ids, "--out", folder / "again.json"),
+        ("receipt", str(erasure), "--devices", ids, "--out", folder / "again.json"),
     ):
         said.command("subject", *command, *at, *custodian)
         said.command("subject", *command, "--json", *at, *custodian)

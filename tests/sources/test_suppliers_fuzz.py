@@ -25,7 +25,7 @@ from passersby.sources import sniff
 from passersby.sources.read import Limits
 from trustlog.test_fuzz import mutated
 
-EVERYDAY, SLOW = 300, 100_000
+EVERYDAY, SLOW, STRINGS_TRIED = 300, 5_000, 100_000
 NOW, T = 1_780_000_000, 1_700_000_000
 TC = "CPXxRfAPXxRfAAfKABENB-CgAAAAAAAAAAYgAAAAAAAA"
 STRINGS = [TC, f"{TC}.YAAAAAAAAAA", f"DBABMA~{TC}", "DBABTA~1YNN~BVQqAAAAAgA.QA", "", "1YNN"]
@@ -125,6 +125,13 @@ def feed(name: str, count: int, tmp_path: Path) -> None:
     assert through > 0, "not even good input got through"
 
 
+def test_a_header_after_a_blank_line_with_nothing_below(tmp_path: Path) -> None:
+    """What the search found: the header lies in a later block than the file's first lines."""
+    path = tmp_path / "pings.csv"
+    path.write_bytes(b"\nid,time,latitude,longitude")
+    pings(path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SEEDS)
 def test_some_inputs(name: str, tmp_path: Path) -> None:
@@ -144,7 +151,7 @@ def test_strings_of_iab_by_the_hundred_thousand(field: str, shape: str) -> None:
     """Each is of the shape, or the record is refused; nothing is ever permitted by one."""
     dice = random.Random(random.random())
     samples = [text.encode() for text in STRINGS]
-    texts = [mutated(dice, samples).decode("utf-8", "replace") for _ in range(SLOW)]
+    texts = [mutated(dice, samples).decode("utf-8", "replace") for _ in range(STRINGS_TRIED)]
     frame = pl.DataFrame({"id": "a", "given_at": T, "state": "refused", field: [*STRINGS, *texts]})
     good = frame.filter(pl.col(field).str.contains(shape))
     assert good.height > 1000

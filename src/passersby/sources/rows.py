@@ -81,7 +81,7 @@ def in_order(work: Iterator[Item], function: Callable[[Item], Result], threads: 
 
 def _delimited(layout: Layout, block: Block) -> Rows:
     data, first, lines = block.data, block.first, block.lines
-    skipped = max(0, layout.header - first + 1)
+    skipped = min(max(0, layout.header - first + 1), lines)  # the header may lie in a later block
     for _ in range(skipped):
         data = data[data.index(b"\n") + 1 :]
     first, lines = first + skipped, lines - skipped
