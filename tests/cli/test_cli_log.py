@@ -71,11 +71,11 @@ def test_a_witness_is_run_and_signs(shell: Shell) -> None:
     key = shell.json("witness", "show", "w")["verifier_key"]
     with witness_process() as url:
         use(f"{key} {url}")
-        assert "1 signed all 3 published entries" in shell.run("status")
+        assert "1 signed all 4 published entries" in shell.run("status")
         shell.run("person", "add", "bob", "--role", "overseer", "--name", "Bob")
-        assert shell.json("log", "cosign")["witnessed"]["size"] == 4
+        assert shell.json("log", "cosign")["witnessed"]["size"] == 5
     seen = shell.json("witness", "show", "w")
-    assert [(log["size"], seen["contradictions"]) for log in seen["logs"]] == [(4, [])]
+    assert [(log["size"], seen["contradictions"]) for log in seen["logs"]] == [(5, [])]
     shell.run("person", "add", "eve", "--role", "legal", "--name", "Eve")
     told = shell.run("status")
     assert "w.example/1 cannot be reached" in told

@@ -6,6 +6,7 @@ import dataclasses
 import re
 import shutil
 import subprocess
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -69,7 +70,7 @@ def test_two_warrants_are_refused_and_an_order_is_fulfilled(told: tuple[Seen, Pa
     assert [person for _, person in seen.fulfilled.custody] == ["leo", "leo", "paula", "rita"]
     assert seen.log is not None
     assert seen.fulfilled.index < seen.fulfilled.size <= seen.log.size
-    html = (root / "index.html").read_text(encoding="utf-8")
+    html = unescape((root / "index.html").read_text(encoding="utf-8"))
     assert all(refused.message in html for refused in seen.warrants)
     assert f"{seen.fulfilled.pings} pings, sealed" in html
 

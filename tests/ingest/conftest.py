@@ -27,6 +27,7 @@ from passersby.sensitive.lists import SensitiveLists
 from passersby.store.database import Database
 from passersby.store.tables import LogEntry
 from passersby.suppliers import assessment, contract, registry
+from passersby.synth.registers import NOTICE
 
 NOW = 1_780_000_000  # 2026-05-28 20:26:40 UTC, a Thursday
 
@@ -113,7 +114,7 @@ def _contract(supplier_id: str, schema: str, basis: str, dates: tuple[str, str])
         dates_from=parse_day(dates[0]),
         dates_to=parse_day(dates[1]),
         purposes=("dpv:ScientificResearch",),
-        notice_version="" if synthetic else "1",
+        notice_version="" if synthetic else NOTICE,
         notice_sha256="" if synthetic else "0" * 64,
         notice_language="" if synthetic else "en",
         raw_days=30,
