@@ -79,7 +79,7 @@ def test_a_witness_is_run_and_signs(shell: Shell) -> None:
     shell.run("person", "add", "eve", "--role", "legal", "--name", "Eve")
     told = shell.run("status")
     assert "w.example/1 cannot be reached" in told
-    assert "signed 4 of 5 entries: the operator could rewrite entries from 4 on" in told
+    assert "signed 5 of 6 entries: the operator could rewrite entries from 5 on" in told
     assert shell.json("status")["log"]["problems"] == {"w.example/1": "cannot be reached, or takes too long"}
     kinds = [entry["kind"] for entry in shell.json("log", "show")]
     assert kinds.count("witnesses.changed") == 1
