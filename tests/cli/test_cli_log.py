@@ -85,7 +85,7 @@ def test_a_witness_is_run_and_signs(shell: Shell) -> None:
     assert kinds.count("witnesses.changed") == 1
     shell.run("log", "export", "out")
     check = ["log", "verify", "out", "--vkey", vkey(), "--witness", key]
-    assert "signed 4 of 5 entries" in shell.run(*check, "--within", "1")
+    assert "signed 5 of 6 entries" in shell.run(*check, "--within", "1")
     (Path("out/checkpoint.witnessed")).unlink()
     assert "Too few witnesses signed this log" in shell.run(*check, code=6)
 
