@@ -133,7 +133,9 @@ def _show_duties(found: Status, offset: int) -> None:
         due = day_name(duty.due // DAY) if duty.due else "now"
         late = duty.locks if duty in found.overdue else ""
         rows.append((duty.what, f"[{colour}]{due}[/]", duty.command, duty.who, f"[bold red]{late}[/]"))
-    out.print(table(("duty", "due", "command", "who", "locked"), rows))
+    heads = ("duty", "due", "command", "who", "locked")
+    shown = len(heads) if found.locked else len(heads) - 1  # an empty column would squeeze the others
+    out.print(table(heads[:shown], [row[:shown] for row in rows]))
     for alert in found.alerts:
         step = f"[dim]passersby alert close {alert.number}[/]"
         what = f"{alert.about or 'unknown'}: {KINDS[alert.kind]}"
