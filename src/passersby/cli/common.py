@@ -263,6 +263,24 @@ def save_new(path: Path, data: bytes) -> None:
 
 
 @contextmanager
+def key_for(account: str, public_key: str, key_out: Path | None) -> Iterator[tuple[str, Path | None]]:
+    """Give the public key that an account is to have, and the file of the private one if it is made here.
+
+    The file goes again if the block fails: a key that nobody enrolled is no signature.
+    """
+    from passersby.people import keys
+
+    path = None if public_key else (key_out or Path(f"{account}.key"))
+    enrolled = keys.generate(path) if path is not None else public_key
+    try:
+        yield enrolled, path
+    except BaseException:
+        if path is not None:
+            path.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
 def reserved(path: Path) -> Iterator[None]:
     """Make an empty file for what the block writes, before it acts; it goes if nothing was written.
 

@@ -18,6 +18,7 @@ from passersby.cli.common import (
     emit,
     err,
     from_here,
+    key_for,
     now,
     opened,
     out,
@@ -58,27 +59,19 @@ def add_person(
 ) -> None:
     """Add a person. Signed by a custodian; the new person's key is theirs alone."""
     from passersby.people import accounts
-    from passersby.people import keys as person_keys
 
     with opened(folder) as d:
         actor = d.actor(key)
-        path = None if public_key else (key_out or Path(f"{account}.key"))
-        enrolled = public_key or person_keys.generate(path or Path())
-        try:
-            with d.writing() as session:
-                accounts.add(
-                    session,
-                    person_id=account,
-                    name=name or account,
-                    roles=role,
-                    public_key=enrolled,
-                    by=actor,
-                    now=now(),
-                )
-        except BaseException:
-            if path is not None:
-                path.unlink(missing_ok=True)
-            raise
+        with key_for(account, public_key, key_out) as (enrolled, path), d.writing() as session:
+            accounts.add(
+                session,
+                person_id=account,
+                name=name or account,
+                roles=role,
+                public_key=enrolled,
+                by=actor,
+                now=now(),
+            )
 
     def human() -> None:
         out.print(f"{account} is added with the role(s) {', '.join(role)}.")

@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from passersby.cli.app import app
-from passersby.cli.common import AsJson, Folder, Key, emit, err, from_here, now, opened, out, read_bytes
+from passersby.cli.common import (
+    AsJson,
+    Folder,
+    Key,
+    emit,
+    err,
+    from_here,
+    key_for,
+    now,
+    opened,
+    out,
+    read_bytes,
+)
 from passersby.cli.records import person
 from passersby.model.period import DAY, day_name
 
@@ -49,18 +61,11 @@ def rekey_person(
 ) -> None:
     """Propose another key for somebody who lost theirs; a third person approves it."""
     from passersby.deployment import staff
-    from passersby.people import keys as person_keys
 
     with opened(folder) as d:
         actor = d.actor(key)
-        path = None if public_key else (key_out or Path(f"{account}.key"))
-        enrolled = public_key or person_keys.generate(path or Path())
-        try:
+        with key_for(account, public_key, key_out) as (enrolled, path):
             made = staff.propose_rekey(d, account, enrolled, actor=actor, now=now())
-        except BaseException:
-            if path is not None:
-                path.unlink(missing_ok=True)
-            raise
 
     def human() -> None:
         out.print(f"Proposed as number {made.id}; the old key stays in force until a third person approves.")
