@@ -14,9 +14,11 @@ from passersby.errors import IntegrityError
 from passersby.lake import purge
 
 
-def rewrite(world: Any, keep: purge.Keep, *, commit: bool = True) -> purge.Rewritten:
+def rewrite(
+    world: Any, keep: purge.Keep, *, commit: bool = True, by: list[str] | None = None
+) -> purge.Rewritten:
     with world.lake.begin("purge", {}, now=world.now) as work:
-        done = purge.rewrite(work, world.files(), keep)
+        done = purge.rewrite(work, world.files(), keep, by=by)
         if commit:
             with world.lake.database.write() as session:
                 work.commit(session, replaces=done.replaces, now=world.now)
@@ -29,7 +31,6 @@ def without(device: int) -> purge.Keep:
 
 @pytest.fixture
 def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(purge, "ROW_GROUP", 7)
     monkeypatch.setattr("passersby.lake.files.ROW_GROUP", 7)
 
 
@@ -58,16 +59,19 @@ def test_rows_go_from_memory_and_disk_and_the_rest_stays_in_order(sqlite_world: 
 
 @pytest.mark.usefixtures("small_groups")
 @pytest.mark.parametrize("stays", [[0], [6], [7], [19], [0, 19], list(range(7)), list(range(7, 20)), []])
-def test_any_rows_may_go_wherever_they_lie(sqlite_world: Any, stays: list[int]) -> None:
+@pytest.mark.parametrize("by", [None, ["device", "t", "cell"], ["cell", "t"]])
+def test_any_rows_may_go_wherever_they_lie(sqlite_world: Any, stays: list[int], by: list[str] | None) -> None:
     world = sqlite_world
     world.ingest([(world.day, 0)])
     rows = pq.read_table(world.files()[0].path)
-    marks = {tuple(rows.slice(i, 1).to_pylist()[0].values()) for i in stays}
+    seen = rows.select(by or rows.column_names)
+    marks = {tuple(seen.slice(i, 1).to_pylist()[0].values()) for i in stays}
 
     def keep(table: pa.Table) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        assert table.column_names == seen.column_names
         return np.array([tuple(row.values()) in marks for row in table.to_pylist()], dtype=np.bool_)
 
-    done = rewrite(world, keep)
+    done = rewrite(world, keep, by=by)
     assert done.rows == 20 - len(stays)
     left = [pq.read_table(file.path) for file in world.files()]
     assert [table.to_pylist() for table in left] == ([rows.take(stays).to_pylist()] if stays else [])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ import pyarrow.parquet as pq
 
 from passersby.errors import IntegrityError
 from passersby.lake.files import FileWriter
-from passersby.lake.layout import ROW_GROUP, Part
+from passersby.lake.layout import Part
 from passersby.lake.manifest import FileRef
 from passersby.lake.write import Work
 from passersby.model.schema import TABLES
@@ -44,7 +45,9 @@ class Rewritten:
         return Rewritten(self.replaces + other.replaces, self.parts | other.parts, self.rows + other.rows)
 
 
-def rewrite(work: Work, files: Iterable[FileRef], keep: Keep) -> Rewritten:
+def rewrite(
+    work: Work, files: Iterable[FileRef], keep: Keep, *, by: Sequence[str] | None = None
+) -> Rewritten:
     """Write each file anew that has rows to lose; call it from several threads for several files.
 
     A file of which nothing is left gets no successor. Sources and deletion dates stay what they were. At
@@ -54,44 +57,44 @@ def rewrite(work: Work, files: Iterable[FileRef], keep: Keep) -> Rewritten:
         work: the work that writes and will commit; nothing is visible before.
         files: files of one snapshot, whose lease the caller keeps alive.
         keep: which rows stay.
+        by: the columns that `keep` looks at, all by default; the others of a file are read only where rows
+            of it go.
 
     Raises:
         IntegrityError: a file cannot be read.
         DiskFull: there is no room.
     """
-    return sum((_one(work, file, keep) for file in files), Rewritten())
+    return sum((_one(work, file, keep, by) for file in files), Rewritten())
 
 
 def tables(file: FileRef, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-    """Yield the rows of one file in their order, one row group or less at a time; all columns by default.
+    """Yield the rows of one file in their order, one row group at a time; all columns by default.
 
     Raises:
         IntegrityError: the file cannot be read.
     """
-    with readable(), pq.ParquetFile(file.path) as parquet:
-        schema = TABLES[file.table]
-        names = list(columns or schema.names)
-        wanted = pa.schema([schema.field(name) for name in names])
-        # whoever has several files reads them in threads of their own
-        for batch in parquet.iter_batches(ROW_GROUP, columns=names, use_threads=False):
-            yield pa.Table.from_batches([batch]).select(names).cast(wanted)
+    with _Groups(file) as groups:
+        for number in range(groups.count):
+            yield groups.read(number, columns)
 
 
-def _one(work: Work, file: FileRef, keep: Keep) -> Rewritten:
-    gone = before = 0
-    with ExitStack() as stack:
+def _one(work: Work, file: FileRef, keep: Keep, by: Sequence[str] | None) -> Rewritten:
+    gone = whole = 0
+    with _Groups(file) as groups, ExitStack() as stack:
         writer: FileWriter | None = None
-        for table in tables(file):
-            stays = keep(table)
+        for number in range(groups.count):
+            rows = groups.read(number, by)
+            stays = keep(rows)
             gone += len(stays) - int(stays.sum())
             if not gone:
-                before += 1
+                whole += 1
                 continue
-            if writer is None and (before or stays.any()):
+            if writer is None and (whole or stays.any()):
                 writer = stack.enter_context(_successor(work, file))
-                _copy(file, writer, before)
+                for earlier in range(whole):
+                    writer.append(groups.read(earlier))
             if writer is not None:
-                writer.append(table.filter(pa.array(stays)))
+                writer.append(groups.whole(number, rows).filter(pa.array(stays)))
     if not gone:
         return Rewritten()
     return Rewritten((file.id,), frozenset({Part(file.table, file.day, file.bucket)}), gone)
@@ -101,12 +104,42 @@ def _successor(work: Work, file: FileRef) -> FileWriter:
     return work.writer(file.table, file.day, file.bucket, sources=file.sources, until=file.until)
 
 
-def _copy(file: FileRef, writer: FileWriter, groups: int) -> None:
-    """Write the first groups of a file, of which nothing goes."""
-    for number, table in enumerate(tables(file)):
-        if number == groups:
-            return
-        writer.append(table)
+class _Groups:
+    """The row groups of one file of the lake, by columns; a context manager.
+
+    Raises:
+        IntegrityError: the file cannot be read; so does each method.
+    """
+
+    def __init__(self, file: FileRef) -> None:
+        self._schema = TABLES[file.table]
+        with readable():
+            self._parquet = pq.ParquetFile(file.path)
+        self.count: int = self._parquet.num_row_groups
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._parquet.close()
+
+    def read(self, number: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return some columns of a row group, all by default."""
+        wanted = pa.schema([self._schema.field(name) for name in columns or self._schema.names])
+        with readable():
+            # whoever has several files reads them in threads of their own
+            rows = self._parquet.read_row_group(number, columns=wanted.names, use_threads=False)
+            return rows.select(wanted.names).cast(wanted)
+
+    def whole(self, number: int, rows: pa.Table) -> pa.Table:
+        """Return all columns of a row group of which some were read."""
+        names = self._schema.names
+        missing = [name for name in names if name not in rows.column_names]
+        if not missing:
+            return rows
+        rest = self.read(number, missing)
+        columns = [rows[name] if name in rows.column_names else rest[name] for name in names]
+        return pa.Table.from_arrays(columns, schema=self._schema)
 
 
 @contextmanager

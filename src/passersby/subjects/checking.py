@@ -39,18 +39,22 @@ def holds(file: FileRef, gone: Ints) -> bool:
     """
     with purge.readable():
         named = any(len(np.intersect1d(values, gone)) for values in dictionaries(file))
-    return named or any(
-        bool(marked(rows[_DEVICE].to_numpy(), gone).any()) for rows in purge.tables(file, [_DEVICE])
-    )
+    return named or any(_has(rows[_DEVICE].to_numpy(), gone) for rows in purge.tables(file, [_DEVICE]))
 
 
 def marked(device: Ints, gone: Ints) -> npt.NDArray[np.bool_]:
-    """Return which rows are of some devices; both arrays are sorted."""
+    """Return which rows are of some devices; both arrays are sorted, and no device is named twice."""
     starts, ends = np.searchsorted(device, gone, "left"), np.searchsorted(device, gone, "right")
-    change = np.zeros(len(device) + 1, dtype=np.int32)
+    # one byte a row: the sum is 1 within the rows of a device and 0 elsewhere
+    change = np.zeros(len(device) + 1, dtype=np.int8)
     np.add.at(change, starts, 1)
     np.add.at(change, ends, -1)
-    return np.cumsum(change[:-1]) > 0
+    return np.cumsum(change[:-1], dtype=np.int8).view(np.bool_)
+
+
+def _has(device: Ints, gone: Ints) -> bool:
+    """Tell whether any row is of some devices; `device` is sorted."""
+    return bool((np.searchsorted(device, gone, "left") < np.searchsorted(device, gone, "right")).any())
 
 
 def dictionaries(file: FileRef) -> list[Ints]:

@@ -145,9 +145,7 @@ def _without(parts: Parts, work: Work, snapshot: Snapshot, gone: Gone, clock: Cl
 
 
 def _one(work: Work, file: FileRef, gone: Gone) -> Rewritten:
-    names = gone.columns(file)
-    holds = any(bool(gone.rows(file, rows).any()) for rows in purge.tables(file, names))
-    return purge.rewrite(work, [file], lambda rows: ~gone.rows(file, rows)) if holds else Rewritten()
+    return purge.rewrite(work, [file], lambda rows: ~gone.rows(file, rows), by=gone.columns(file))
 
 
 def _files(parts: Parts, snapshot: Snapshot, gone: Gone) -> Iterable[tuple[FileRef, Gone]]:
