@@ -3,6 +3,8 @@ PYTHON ?= python3
 DEMO ?= demo
 UV := .tools/bin/uv
 RUN := $(UV) run --frozen
+# Some machines forbid Python to keep what it compiled; then each of some thousand starts compiles all again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test check lint bench clean
 
