@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,6 +24,8 @@ from passersby.errors import NotReady, OperationError, Refusal, UnknownName, Usa
 from passersby.model.period import DAY
 from passersby.risk import report, words
 from passersby.risk.assess import Assessment, Options, assess
+from passersby.risk.traces import Traces
+from passersby.suppliers import lineage
 from risk.given import people
 
 PEOPLE, SEED = 40, 5
@@ -73,7 +76,7 @@ def quick(known: Assessment, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read the lake, and compute nothing."""
 
     def read(fill: Any, options: Options, *, folder: Path, **_: Any) -> Assessment:
-        with assessing.Traces(1, options.sample, 1, folder) as traces:
+        with Traces(1, options.sample, 1, folder) as traces:
             return replace(known, facts=fill(traces, 1))
 
     monkeypatch.setattr(assessing, "examine", read)
@@ -109,7 +112,7 @@ def refused(asker: worlds.Asker, number: int, **how: Any) -> str:
 def test_the_figures_are_those_of_the_same_rows_in_a_file(
     asker: worlds.Asker, known: Assessment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assessing.secrets, "randbits", lambda _: SEED)
+    monkeypatch.setattr(secrets, "randbits", lambda _: SEED)
     monkeypatch.setattr(assessing, "_ids", _texts)  # the same numbers of devices, so the same draws
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere")  # what is put aside stays in the deployment
     made = run(asker, agree(asker))
@@ -204,7 +207,7 @@ def test_a_delivery_that_proves_bad_meanwhile_ends_it(
     asker: worlds.Asker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = agree(asker)
-    monkeypatch.setattr(assessing.lineage, "marked", lambda _: frozenset({1}))
+    monkeypatch.setattr(lineage, "marked", lambda _: frozenset({1}))
     with pytest.raises(OperationError, match="proved bad"):
         run(asker, number)
 
