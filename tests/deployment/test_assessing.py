@@ -24,7 +24,7 @@ from passersby.errors import NotReady, OperationError, Refusal, UnknownName, Usa
 from passersby.model.period import DAY
 from passersby.risk import report, words
 from passersby.risk.assess import Assessment, Options, assess
-from passersby.risk.traces import Traces
+from passersby.risk.traces import Points, Traces, points_of
 from passersby.suppliers import lineage
 from risk.given import people
 
@@ -86,6 +86,10 @@ def _texts(pseudonyms: Any) -> pl.Series:
     return pl.Series([f"{number:016x}" for number in np.asarray(pseudonyms).view(np.uint64).tolist()])
 
 
+def _points(ids: pl.Series, *columns: Any, key: int) -> Points:
+    return points_of(_texts(ids.to_numpy()), *columns, key=key)
+
+
 def propose(asker: worlds.Asker, weeks: str = story.PERIOD, person: str = "custodian") -> int:
     return assessing.propose(asker.d, weeks, reason="yearly", actor=asker.actor(person), now=worlds.now()).id
 
@@ -113,7 +117,7 @@ def test_the_figures_are_those_of_the_same_rows_in_a_file(
     asker: worlds.Asker, known: Assessment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(secrets, "randbits", lambda _: SEED)
-    monkeypatch.setattr(assessing, "_ids", _texts)  # the same numbers of devices, so the same draws
+    monkeypatch.setattr(assessing, "points_of", _points)  # the same numbers of devices, so the same draws
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere")  # what is put aside stays in the deployment
     made = run(asker, agree(asker))
     ours, theirs = report.to_json(made.found), report.to_json(known)

@@ -133,7 +133,6 @@ def run(
         with d.writing() as session:
             session.execute(select(Row.id).where(Row.id == number).with_for_update())  # one run at a time
             _agreed(session, number, actor, clock.now)
-            _unchanged(session, read)
             public: dict[str, JSON] = {
                 "proposal": number,
                 "weeks": agreed.record["weeks"],
@@ -141,6 +140,7 @@ def run(
                 "by": actor.id,
             }
             index = append(session, _LOGGED, public, now=clock.now)
+            _unchanged(session, read)  # behind the log's lock: whoever withdraws from here on is later
     return Assessed(found, text, page, index)
 
 
@@ -240,11 +240,7 @@ def _points(rows: pa.Table, withdrawn: Ints, key: int) -> Points:
     stays = ~marked(rows["device"].to_numpy(), withdrawn)
     columns: dict[str, Any] = {name: rows[name].to_numpy()[stays] for name in _COLUMNS}
     lat, lon = columns["lat_e5"] / 1e5, columns["lon_e5"] / 1e5
-    return points_of(_ids(columns["device"]), lat, lon, columns["t"], key=key)
-
-
-def _ids(pseudonyms: Ints) -> pl.Series:
-    return pl.Series(pseudonyms)
+    return points_of(pl.Series(columns["device"]), lat, lon, columns["t"], key=key)
 
 
 def _weeks(d: Deployment, text: str) -> tuple[Period, Period]:
