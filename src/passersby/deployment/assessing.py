@@ -250,7 +250,12 @@ def _weeks(d: Deployment, text: str) -> tuple[Period, Period]:
         UsageError: these are no whole weeks in order, or pseudonyms change between them.
     """
     first, _, last = text.partition("..")
-    weeks = Period.parse(first), Period.parse(last or first)
+    try:
+        weeks = Period.parse(first), Period.parse(last or first)
+    except UsageError:  # its text repeats what was written, whatever that is
+        raise UsageError(
+            "These are no whole weeks.", "Write an ISO week or two: 2026-W20, 2026-W20..2026-W22."
+        ) from None
     if weeks[0] > weeks[1]:
         raise UsageError("The weeks run backwards.", "Write the earlier one first: 2026-W20..2026-W22.")
     if d.ring.epoch_of(weeks[0]) != d.ring.epoch_of(weeks[1]):
