@@ -20,6 +20,7 @@ from passersby.cli import (
     holders,
     house,
     keys,
+    lake,
     logs,
     orders,
     plan,
@@ -70,6 +71,7 @@ GROUPS = (
     witnesses,
     reports,
     risk,
+    lake,
 )
 """Modules whose import puts their commands into the application."""
 
