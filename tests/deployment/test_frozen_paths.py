@@ -77,6 +77,7 @@ GOES_ON = {
         for name in ("withdraw", "erase", "receipt", "verify-receipt", "load-list", "show", "recipients")
     ),
     *(("subject", name) for name in ("check", "enrol-app", "enrol", "notices", "prove", "copy")),
+    *(("audit", "run"), ("audit", "list")),
 }
 """Records, lists, keys, deletion, the log and its checks; and what opens no deployment, or one of its own.
 

@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from passersby.cli import (
+    audits,
     bundle,
     cases,
     consents,
@@ -70,6 +71,7 @@ GROUPS = (
     witnesses,
     reports,
     risk,
+    audits,
 )
 """Modules whose import puts their commands into the application."""
 

@@ -127,6 +127,18 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "person.ended": ("person", "by"),
         "person.rekeyed": ("person", "old_key", "new_key", "proposal"),
         "programme.reviewed": ("document_sha256", "by", "next_due"),
+        "audit.run": (
+            "measure",
+            "epsilon",
+            "delta",
+            "bound",
+            "confidence",
+            "canaries",
+            "guesses",
+            "correct",
+            "software",
+            "by",
+        ),
     }
 )
 """Kind of entry -> names of its public fields. Every other field is a salted commitment."""
@@ -211,6 +223,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "person.ended": "An account ended; its key acts no more.",
         "person.rekeyed": "Two others replaced a person's lost key; the old one signs nothing more.",
         "programme.reviewed": "An overseer reviewed the whole programme, and signed the report's hash.",
+        "audit.run": "An attack on made-up data showed that at least the epsilon `bound` is lost.",
     }
 )
 """Kind of entry -> one sentence for a reader of the log."""
