@@ -51,7 +51,7 @@ def found(shell: Shell, monkeypatch: pytest.MonkeyPatch, bound: float, code: int
 def test_the_page_shows_what_is_printed(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     said = found(shell, monkeypatch, 0.1, 0)
     for line in re.findall(
-        r"^    ((?:At least|\d+ of \d+).*?)(?: \.\.)?$", PAGE.read_text(), flags=re.MULTILINE
+        r"^    ((?:Shown:|\d+ of \d+).*?)(?: \.\.)?$", PAGE.read_text(), flags=re.MULTILINE
     ):
         assert line in said
 

@@ -83,6 +83,8 @@ def test_only_a_custodian_runs_one(asker: worlds.Asker, monkeypatch: pytest.Monk
         run(asker, FINE, monkeypatch, person="anna")
     assert caught.value.code == "role-missing"
     assert (asker.entries()[-1]["kind"], asker.entries()[-1]["act"]) == ("act.refused", "audit.run")
+    with pytest.raises(Refusal), asker.d.writing() as session:
+        records.record(session, FINE, actor=asker.actor("anna"), now=worlds.now())
 
 
 @pytest.mark.parametrize("wrong", [{"measure": "residents"}, {"epsilon": 0.49}, {"epsilon": float("nan")}])

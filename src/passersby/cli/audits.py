@@ -48,8 +48,8 @@ def run(
 
     def human() -> None:
         out.print(
-            f"At least epsilon [bold]{outcome.bound:.2f}[/] is lost ({outcome.confidence:.0%} confidence); "
-            f"{outcome.epsilon:.2f} is claimed (delta {outcome.delta:g}).",
+            f"Shown: an epsilon of at least [bold]{outcome.bound:.2f}[/] ({outcome.confidence:.0%} "
+            f"confidence). Claimed: {outcome.epsilon:.2f} (delta {outcome.delta:g}).",
             soft_wrap=True,
         )
         out.print(
@@ -58,7 +58,7 @@ def run(
             soft_wrap=True,
         )
         out.print(
-            "[dim]That finds gross faults and proves nothing beyond; labels of new answers show it.[/]",
+            "[dim]This finds gross faults and proves nothing beyond. Labels of new answers show it.[/]",
             soft_wrap=True,
         )
 
