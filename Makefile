@@ -3,8 +3,10 @@ PYTHON ?= python3
 DEMO ?= demo
 UV := .tools/bin/uv
 RUN := $(UV) run --frozen
+# Some machines forbid Python to keep what it compiled; then each of some thousand starts compiles all again.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check lint bench clean
+.PHONY: demo test check fuzz lint bench clean
 
 demo: .venv/.ready
 	$(RUN) passersby demo $(DEMO)
@@ -14,6 +16,11 @@ test: .venv/.ready
 
 check: .venv/.ready
 	$(RUN) pytest -n 2 --dist worksteal -m "not slow"
+
+# 100,000 spoiled inputs for every parser of foreign bytes, some hours; `make test` tries a tenth or less.
+fuzz: .venv/.ready
+	PASSERSBY_FUZZ=100000 $(RUN) pytest -n 2 --dist worksteal --timeout 0 -k "many" \
+	  tests/trustlog/test_fuzz.py tests/disclosure/test_order_fuzz.py tests/sources/test_suppliers_fuzz.py
 
 lint: .venv/.ready
 	$(RUN) ruff check

@@ -16,6 +16,8 @@ from passersby.cli import main, sensitive
 from passersby.sensitive import lists
 from passersby.trustlog.receipts import verify_proof
 
+pytestmark = pytest.mark.slow
+
 ASK = ["ask", "presence", "--period", "2026-W20", "--licence", "city"]
 ASK += ["--purpose", forms.PURPOSE, "--case", "c1", "--dry-run"]
 

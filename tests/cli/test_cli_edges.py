@@ -22,6 +22,8 @@ from passersby.cli.reference import _flat
 from passersby.measures.catalogue import CATALOGUE, GROUPS
 from passersby.people.accounts import ROLES
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = dict(_flat(typer.main.get_command(main.app), ()))
 INTERNALS = re.compile(
     r"sqlalchemy|alembic|duckdb|polars|pyarrow|sqlglot|passersby\.\w+\.\w+|\bsrc/|__|0x|TODO", re.IGNORECASE

@@ -22,6 +22,8 @@ from passersby.model.period import HOUR
 from passersby.trustlog.heads import Witnessed
 from passersby.trustlog.verify import Report
 
+pytestmark = pytest.mark.slow
+
 RUN = "import sys; from passersby.cli.main import run; sys.argv[0] = 'passersby'; run()"
 
 

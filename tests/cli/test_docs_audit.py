@@ -18,6 +18,8 @@ from passersby.deployment.create import create
 from passersby.gate import gate
 from passersby.policy.audits import Outcome, software
 
+pytestmark = pytest.mark.slow
+
 PAGE = DOCS / "how-to" / "audit-what-is-claimed.md"
 
 
@@ -33,7 +35,6 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     return Shell(capsys)
 
 
-@pytest.mark.slow
 def test_audit_what_is_claimed_runs(shell: Shell, tmp_path: Path) -> None:
     assert Reader(tmp_path).follow(PAGE) == 3
     first, second = shell.json("audit", "list")

@@ -19,6 +19,8 @@ from passersby.people import accounts
 from passersby.policy import freeze, reviews
 from passersby.policy.reviews import Review
 
+pytestmark = pytest.mark.slow
+
 HOW_TO = DOCS / "how-to"
 
 

@@ -1,12 +1,15 @@
-"""The page about assessing a file runs from top to bottom."""
+"""The pages about assessing a file and the lake run from top to bottom."""
 
 from __future__ import annotations
 
 import gzip
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+import worlds
 from cli.test_docs import DOCS, Reader
 from risk.given import csv, people
 
@@ -24,3 +27,15 @@ def test_assess_a_file_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     )
     assert Reader(tmp_path).follow(DOCS / "how-to" / "assess-a-file.md") == 5
     assert "How identifiable" in Path("report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_assess_the_lake_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = worlds.build(tmp_path / "w", devices=40, suppliers=("veraset",), dirt=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PASSERSBY_DEPLOYMENT", str(world.root))
+    shutil.copy(world.key("custodian"), "me.pem")
+    shutil.copy(world.key("paula"), "paula.key")
+    assert Reader(tmp_path).follow(DOCS / "how-to" / "assess-the-lake.md") == 5
+    assert "Not for publication" in Path("lake.html").read_text(encoding="utf-8")
+    assert json.loads(Path("lake.json").read_text())["publication"] == "not for publication"

@@ -14,6 +14,8 @@ import passersby
 import worlds
 from passersby.gate import gate
 
+pytestmark = pytest.mark.slow
+
 
 def test_all_is_what_is_visible() -> None:
     assert dir(passersby) == sorted(passersby.__all__)

@@ -20,6 +20,8 @@ from passersby.keys.pseudonym import pseudonyms
 from passersby.store.database import Database
 from passersby.store.tables import LogEntry
 
+pytestmark = pytest.mark.slow
+
 NOW = 1_780_000_000
 T = 1_700_000_000
 

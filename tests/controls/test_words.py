@@ -15,8 +15,8 @@ _OF_OTHERS = {
     "exp.Anonymous",
 }
 """Titles that are cited, and a class of another library."""
-_DENIED = {"So the file is not anonymous", "no step here makes a file anonymous"}
-"""Where `risk` says of somebody's file that it is not."""
+_DENIED = {"So the {found.what} is not anonymous", "no step here makes a file anonymous"}
+"""Where `risk` says of somebody's data that it is not."""
 
 
 def test_nothing_is_called_anonymous() -> None:

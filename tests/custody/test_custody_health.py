@@ -15,6 +15,8 @@ from passersby.deployment.opened import Deployment
 from passersby.model.period import DAY
 from passersby.store.tables import Budget, LogEntry, Spend
 
+pytestmark = pytest.mark.slow
+
 
 def _status(asker: worlds.Asker, days: float = 0) -> health.Status:
     return health.status(asker.d.database, asker.d.config, now=worlds.now() + int(days * DAY))

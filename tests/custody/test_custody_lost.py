@@ -14,6 +14,8 @@ from passersby.model.period import day_name
 from passersby.store.tables import EpochKey, File, Sealed
 from passersby.synth import write as synth
 
+pytestmark = pytest.mark.slow
+
 
 def _lose(asker: worlds.Asker) -> str:
     with asker.d.database.write() as session:

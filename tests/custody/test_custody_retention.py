@@ -14,6 +14,8 @@ from passersby.model.period import DAY, WEEK, Period
 from passersby.store.tables import EpochKey
 from passersby.synth import write as synth
 
+pytestmark = pytest.mark.slow
+
 PERIOD = Period.parse("2026-W20")
 
 

@@ -13,6 +13,8 @@ from cli.shell import Shell
 from passersby.custody.reports import controls, processing
 from passersby.render.report import TO_WRITE, Report, Section, Table, as_csv, html, known, markdown
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> worlds.World:

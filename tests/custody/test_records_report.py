@@ -21,6 +21,8 @@ from passersby.gate import gate
 from passersby.model.period import DAY, day_name
 from passersby.render.report import html
 
+pytestmark = pytest.mark.slow
+
 TODAY = day_name(worlds.now() // DAY)
 DAYS = Days(Days.parse(TODAY, TODAY).first - 1, Days.parse(TODAY, TODAY).first + 1)
 

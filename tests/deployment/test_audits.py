@@ -19,6 +19,8 @@ from passersby.privacy.noise import Integers, OpenDPSampler
 from passersby.risk import canaries
 from passersby.store.tables import File, Spend
 
+pytestmark = pytest.mark.slow
+
 FINE = Outcome("presence", 1.0, 1e-7, 0.0812, 0.95, 2000, 200, 117, records.software())
 
 
@@ -100,7 +102,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "TICK_S", 0.001)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("measure", list(audits.HOURS))
 def test_the_whole_path_gives_no_more_than_is_claimed(asker: worlds.Asker, measure: str) -> None:
@@ -120,7 +121,6 @@ def test_the_whole_path_gives_no_more_than_is_claimed(asker: worlds.Asker, measu
         assert session.scalar(select(func.count()).select_from(Spend)) == 0
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_a_fifth_of_the_noise_is_caught_on_the_whole_path(
     asker: worlds.Asker, monkeypatch: pytest.MonkeyPatch
@@ -136,7 +136,6 @@ def test_a_fifth_of_the_noise_is_caught_on_the_whole_path(
     assert float(asker.entries("audit.run")[-1]["bound"]) > 1.0
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_an_audit_that_sees_nothing_is_none(asker: worlds.Asker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(canaries, "crowd_for", lambda *_: 1)

@@ -19,6 +19,8 @@ from passersby.gate import running
 from passersby.model.cost import MicroRho
 from passersby.privacy.accounting import epsilon_for, epsilon_within, micro_rho_for
 
+pytestmark = pytest.mark.slow
+
 DELTA = 1e-7
 HEAD = f"""
 epsilon = 0.8

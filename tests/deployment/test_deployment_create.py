@@ -19,6 +19,8 @@ from passersby.policy import impact, licence
 from passersby.store import tables
 from passersby.suppliers import contract, registry
 
+pytestmark = pytest.mark.slow
+
 
 def _make(root: Path, **given: object) -> Path:
     return create(root, now=worlds.now(), **given).root  # type: ignore[arg-type]  # any argument of create

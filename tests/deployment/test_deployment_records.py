@@ -15,6 +15,8 @@ from passersby.errors import NotReady, Refusal, UnknownName
 from passersby.suppliers import contract as contracts
 from passersby.suppliers import registry
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=[False, True], ids=["real", "demo"])
 def asker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[worlds.Asker]:

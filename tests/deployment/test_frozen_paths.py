@@ -40,6 +40,7 @@ STOPPED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("release", "compare"): ("r-1", "r-2", "--out", "out.csv"),
     ("order", "disclose"): ("1", "--out", "out.age"),
     ("order", "package"): ("1", "--out", "out.age"),
+    ("lake", "report"): ("1", "--out", "out.html"),
 }
 """Command -> arguments. By each of them data would come in or go out."""
 
@@ -77,6 +78,7 @@ GOES_ON = {
         for name in ("withdraw", "erase", "receipt", "verify-receipt", "load-list", "show", "recipients")
     ),
     *(("subject", name) for name in ("check", "enrol-app", "enrol", "notices", "prove", "copy")),
+    ("lake", "assess"),
     *(("audit", "run"), ("audit", "list")),
 }
 """Records, lists, keys, deletion, the log and its checks; and what opens no deployment, or one of its own.

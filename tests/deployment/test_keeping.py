@@ -28,6 +28,8 @@ from passersby.store.keys_tables import RecoverySeal
 from passersby.store.tables import EpochKey
 from passersby.trustlog.verify import verify_folder
 
+pytestmark = pytest.mark.slow
+
 
 def entries(d: Deployment, kind: str) -> list[dict[str, object]]:
     return [dict(entry) for entry in views.log_entries(d, last=1000, kind=kind)]

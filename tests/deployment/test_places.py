@@ -19,6 +19,8 @@ from passersby.errors import BadRecord, IntegrityError, NotReady, Refusal, Usage
 from passersby.model.place import Area
 from passersby.trustlog.entries import JSON
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> worlds.World:

@@ -23,6 +23,8 @@ from passersby.model.cost import MicroRho
 from passersby.privacy.accounting import epsilon_for, epsilon_to_ask, micro_rho_for
 from passersby.privacy.hierarchy.plan import cheapest, make_plan
 
+pytestmark = pytest.mark.slow
+
 DELTA = 1e-7
 
 

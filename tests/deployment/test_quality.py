@@ -27,6 +27,8 @@ from passersby.render import report as reports
 from passersby.render.report import Fact, Report, renderer
 from passersby.suppliers import contract as contracts
 
+pytestmark = pytest.mark.slow
+
 HEADINGS = [
     "Statistical presentation",
     "Relevance",

@@ -17,6 +17,8 @@ from passersby.errors import BadRecord, IntegrityError, KeeperAway, NotReady, Re
 from passersby.keys import shares
 from passersby.store.keys_tables import RecoverySeal
 
+pytestmark = pytest.mark.slow
+
 
 def recover(
     keyed: Keyed, *, texts: list[str] | None = None, key: Path | None = None, to: str = ""

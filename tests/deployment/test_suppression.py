@@ -19,6 +19,8 @@ from passersby.ingest import partition
 from passersby.sensitive import duties
 from passersby.sensitive.cover import Cover
 
+pytestmark = pytest.mark.slow
+
 SQUARE = [[8.0, 47.0], [8.02, 47.0], [8.02, 47.02], [8.0, 47.02], [8.0, 47.0]]
 
 

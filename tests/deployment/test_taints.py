@@ -25,6 +25,8 @@ from passersby.store.lineage_tables import ReleaseLineage, Taint
 from passersby.store.tables import Delivery, File
 from passersby.suppliers import lineage
 
+pytestmark = pytest.mark.slow
+
 TABLES = ("pings", "presence", "stays", "trips")
 
 

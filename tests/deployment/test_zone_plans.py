@@ -20,6 +20,8 @@ from passersby.gate import gate, worth
 from passersby.model.zones import Zones
 from passersby.sources.zones import read_zones
 
+pytestmark = pytest.mark.slow
+
 PARTS = {
     "west": box(6.0, 46.0, 7.5, 47.6),
     "middle": box(7.5, 46.0, 8.5, 47.6),

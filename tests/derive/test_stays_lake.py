@@ -12,6 +12,8 @@ from passersby.derive import batches
 from passersby.derive.derivation import derive_days, stale_days
 from passersby.model.period import DAY, HOUR, Period, day_start
 
+pytestmark = pytest.mark.slow
+
 CELL, NEXT = (int(cell) for cell in h3i.grid_disk(h3i.latlng_to_cell(47.37, 8.54, 10), 1)[:2])
 STEP = 600
 

@@ -21,6 +21,8 @@ from passersby.disclosure.testcourt import Court
 from passersby.errors import BadRecord, IntegrityError, Refusal, UnknownName, UsageError
 from passersby.model.period import DAY
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def genuine(bench_now: int) -> Court:

@@ -27,6 +27,8 @@ from passersby.disclosure.mark import TEST_OID, accepting
 from passersby.disclosure.testcourt import Court
 from passersby.model.period import DAY
 
+pytestmark = pytest.mark.slow
+
 Edit = Callable[[IncrementalPdfFileWriter], object]
 
 

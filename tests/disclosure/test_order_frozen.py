@@ -11,6 +11,8 @@ from passersby.deployment import acts, freezing
 from passersby.disclosure import life, lookup, release
 from passersby.errors import Refusal
 
+pytestmark = pytest.mark.slow
+
 
 def frozen(bench: Bench) -> None:
     freezing.stop(bench.d, reason="a leak", actor=bench.actor("olga"), now=bench.now)

@@ -21,7 +21,9 @@ from passersby.disclosure import documents, order, page
 from passersby.disclosure.order import Limits
 from passersby.errors import Refusal
 
-COUNT = int(os.environ.get("PASSERSBY_FUZZ", "100000"))
+pytestmark = pytest.mark.slow
+
+COUNT = int(os.environ.get("PASSERSBY_FUZZ", "10000"))
 TOKENS = (
     b"/Names /EmbeddedFiles /EF /F /UF /Type /Page /Pages /Kids /Contents /Sig /ByteRange /Root /Prev /Size "
     b"/AcroForm /Fields /DSS obj endobj stream endstream xref trailer startxref %%EOF << >> [ ] 0 R -1 "

@@ -19,6 +19,8 @@ from passersby.model.period import DAY
 from passersby.store.order_tables import HeldRows
 from passersby.store.tables import EpochKey, File
 
+pytestmark = pytest.mark.slow
+
 
 def held(full: Bench) -> list[int]:
     """Return the sizes of what is held."""

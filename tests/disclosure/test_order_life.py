@@ -25,6 +25,8 @@ from passersby.policy.order_refusals import ORDERS
 from passersby.store.order_tables import CourtOrder, HeldRows
 from passersby.trustlog.cosigning import WITNESSES_AWAY, Cosigning
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def touched(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:

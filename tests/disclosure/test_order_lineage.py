@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from disclosure import scene
 from disclosure.opened import unsealed
 from disclosure.scene import Bench
@@ -9,6 +11,8 @@ from passersby.deployment import acts, lineages
 from passersby.deployment.lineages import Disclosure
 from passersby.model.period import DAY, Span
 from passersby.store.tables import Delivery
+
+pytestmark = pytest.mark.slow
 
 SIMPLE = 2  # the delivery with the known phones
 

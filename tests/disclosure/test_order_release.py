@@ -32,6 +32,8 @@ from passersby.model.period import DAY, Span
 from passersby.store.notice_tables import Notice
 from passersby.trustlog.receipts import check_reveal, verify_proof
 
+pytestmark = pytest.mark.slow
+
 AROUND_BERN = {
     "type": "Polygon",
     "coordinates": [[[7.44, 46.94], [7.46, 46.94], [7.46, 46.96], [7.44, 46.96], [7.44, 46.94]]],

@@ -26,6 +26,8 @@ from passersby.privacy import answers, label_fields
 from passersby.privacy.accounting import epsilon_for, micro_rho_for
 from proof import plain_stays
 
+pytestmark = pytest.mark.slow
+
 STEPS = ["deciding", "reserving", "running", "noise", "estimating", "storing", "publishing"]
 
 

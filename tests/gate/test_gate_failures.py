@@ -23,6 +23,8 @@ from passersby.privacy.ledger import Ledger
 from passersby.store.tables import Reader, Reservation, StoredRelease
 from passersby.trustlog.publish import Publisher
 
+pytestmark = pytest.mark.slow
+
 Integers = npt.NDArray[np.int64]
 
 

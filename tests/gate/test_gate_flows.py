@@ -23,6 +23,8 @@ from passersby.model.place import Area
 from passersby.model.schema import TRIPS
 from passersby.privacy.hierarchy.derived import Z95, Floats
 
+pytestmark = pytest.mark.slow
+
 ROOT = np.array([h3i.latlng_to_cell(46.95, 7.44, 4)], dtype=np.int64)
 DEVICES, EACH = 40_000, 20
 

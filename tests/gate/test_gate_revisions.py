@@ -16,6 +16,8 @@ from passersby.model.cost import MicroRho
 from passersby.model.period import DAY, HOUR, WEEK, Period
 from passersby.store.tables import StoredRelease
 
+pytestmark = pytest.mark.slow
+
 PERIOD = Period.parse("2026-W20")
 OFFSET = 7200
 END = PERIOD.span(OFFSET).end

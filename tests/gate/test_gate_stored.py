@@ -18,6 +18,8 @@ from passersby.policy import licence as licences
 from passersby.policy.refusals import REFUSALS
 from passersby.store.tables import StoredRelease
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_second_time_is_free_and_the_same(full: worlds.Asker) -> None:
     first = full.ask()

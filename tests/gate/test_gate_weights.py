@@ -31,6 +31,8 @@ from passersby.store.lineage_tables import ReleaseLineage
 from passersby.store.tables import StoredRelease
 from passersby.suppliers import lineage
 
+pytestmark = pytest.mark.slow
+
 WINDOW = "2026-W19..2026-W20"
 LICENCE = "wide"
 DEVICES, PEOPLE = 200, 20_000

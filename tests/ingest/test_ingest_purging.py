@@ -13,6 +13,8 @@ from passersby.ingest import purging
 from passersby.model.period import DAY
 from passersby.store.sensitive_tables import SensitivePurge
 
+pytestmark = pytest.mark.slow
+
 NOW = 1_780_000_000
 NOON = 1_779_710_400  # 2026-05-25 12:00 UTC, a Monday
 HOME, CLINIC = (47.5, 8.5), (47.0, 8.0)

@@ -12,6 +12,8 @@ import pytest
 from passersby.errors import BadRecord, InputError
 from passersby.ingest.report import Report
 
+pytestmark = pytest.mark.slow
+
 T = 1_779_000_000
 NOW = 1_780_000_000
 

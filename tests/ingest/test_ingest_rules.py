@@ -13,6 +13,8 @@ from passersby.ingest.report import band
 from passersby.model.period import Period
 from passersby.suppliers import registry
 
+pytestmark = pytest.mark.slow
+
 T = 1_779_000_000  # 2026-05-17 06:40 UTC
 NOW = 1_780_000_000
 DAY = 86_400

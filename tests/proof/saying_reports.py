@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import worlds
+from passersby.demo import story
+from passersby.deployment import acts, assessing
 from proof.planting import ID
 
 
@@ -29,4 +31,23 @@ def commands(folder: Path, world: worlds.World) -> list[tuple[Any, ...]]:
         ("audit", "run", "--canaries", "1000", *at, *custodian),
         ("audit", "list", *at),
         ("audit", "list", "--json", *at),
+        *_about_the_lake(folder, world),
+    ]
+
+
+def _about_the_lake(folder: Path, world: worlds.World) -> list[tuple[Any, ...]]:
+    """Return commands that assess the rows that the phone is among, and their errors."""
+    act = ("-d", world.root, "--key", world.key("custodian"))
+    with world.open() as d:
+        asker = worlds.Asker(d)
+        agreed = assessing.propose(
+            d, story.PERIOD, reason="a test", actor=asker.actor("custodian"), now=worlds.now()
+        )
+        acts.approve(d, agreed.id, actor=asker.actor("paula"), now=worlds.now())
+    return [
+        ("lake", "report", str(agreed.id), "--out", folder / "lake.html", *act),
+        ("lake", "report", str(agreed.id), "--out", folder / "lake-again.html", *act),
+        ("lake", "assess", "--period", story.PERIOD, "--reason", "a test", *act),
+        ("lake", "assess", "--period", ID, "--reason", ID, *act),
+        ("lake", "report", "999", "--out", folder / f"{ID}.html", *act),
     ]

@@ -32,6 +32,8 @@ from passersby.render.sdmx import About
 from passersby.render.shapes import cell_shape, countries, outlines_in
 from passersby.render.towns import nearest_town, towns_in
 
+pytestmark = pytest.mark.slow
+
 OFFSET = 7200
 START = 1_778_450_400
 ABOUT = About("r1", "presence", "device-hours", "hour", Span(START, START + 7 * DAY), (1,), 3, OFFSET)

@@ -31,6 +31,8 @@ from passersby.render.sdmx import About
 from passersby.render.shapes import bearing, cell_centre, cell_shape, outlines_in, together, way_shape
 from passersby.render.towns import nearest_town, towns_in
 
+pytestmark = pytest.mark.slow
+
 START = 1_778_457_600
 CELLS = sorted(int(c) for c in h3i.grid_disk(h3i.latlng_to_cell(47.37, 8.54, 6), 1))
 WEST, EAST = (int(h3i.latlng_to_cell(-16.9, lon, 6)) for lon in (179.8, -179.8))

@@ -22,6 +22,8 @@ from passersby.render.map import _cells
 from passersby.render.pooled import by_cell
 from passersby.render.shapes import zone_centre
 
+pytestmark = pytest.mark.slow
+
 CITY = box(8.4, 47.2, 8.6, 47.4)
 SHAPES = {
     "a ring": box(8.0, 47.0, 9.0, 47.6).difference(CITY),

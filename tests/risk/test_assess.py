@@ -26,6 +26,8 @@ from passersby.risk.counts import EXACT, FLOORED, NOISY
 from passersby.risk.grid import GRID, RESOLUTIONS, TIMES, Step
 from risk.given import MONDAY, csv, people
 
+pytestmark = pytest.mark.slow
+
 NOW = MONDAY + 100 * 86_400
 FIGURE = {"points", "resolution", "time", "rate", "low", "high"}
 

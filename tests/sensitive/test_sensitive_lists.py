@@ -17,6 +17,8 @@ from passersby.sensitive.lists import SensitiveLists
 from passersby.store.database import Database
 from passersby.store.tables import LogEntry
 
+pytestmark = pytest.mark.slow
+
 NOW = 1_780_000_000
 
 

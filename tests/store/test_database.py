@@ -16,6 +16,8 @@ from passersby.store import database as module
 from passersby.store.database import Database
 from passersby.store.tables import Delivery, Setting
 
+pytestmark = pytest.mark.slow
+
 
 def _names(database: Database) -> list[str]:
     with database.read() as session:

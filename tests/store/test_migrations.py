@@ -18,6 +18,8 @@ from passersby.errors import OperationError
 from passersby.store.all_tables import Base
 from passersby.store.database import Database, _alembic_config
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:

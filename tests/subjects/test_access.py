@@ -26,6 +26,8 @@ from passersby.subjects.proofs import Claim
 from passersby.trustlog.receipts import reveal
 from subjects.conftest import ANA, BEA, MONDAY, Scene
 
+pytestmark = pytest.mark.slow
+
 APP, PHONE, OTHER = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2, 3))
 IDENTITY = pyrage.x25519.Identity.generate()
 RECIPIENT = str(IDENTITY.to_public())

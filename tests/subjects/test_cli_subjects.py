@@ -12,6 +12,8 @@ from cli.shell import Shell
 from passersby.subjects import receipts
 from subjects.conftest import ANA, BEA, Scene
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def shell(scene: Scene, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:

@@ -17,6 +17,8 @@ from passersby.store.subject_tables import Erasure, Tombstone, Withdrawal, Withd
 from passersby.subjects import erasing
 from subjects.conftest import ANA, BEA, MONDAY, Scene
 
+pytestmark = pytest.mark.slow
+
 
 def register(scene: Scene, *states: str, supplier: str = "simple") -> None:
     """Load a register in which phones have states, such as "ANA=withdrawn"."""

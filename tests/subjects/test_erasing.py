@@ -32,6 +32,8 @@ from passersby.store.subject_tables import Erasure, SubjectRequest
 from passersby.subjects import checking, erasing, receipts
 from subjects.conftest import ANA, BEA, Scene, written
 
+pytestmark = pytest.mark.slow
+
 NOTHING = dict.fromkeys(TABLES, 0)
 
 

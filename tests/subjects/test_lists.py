@@ -14,6 +14,8 @@ from passersby.errors import BadRecord, Refusal
 from passersby.store.subject_tables import Erasure, ListedHash
 from subjects.conftest import ANA, BEA, Scene
 
+pytestmark = pytest.mark.slow
+
 WRITTEN = {"lower": ANA, "upper": ANA.upper(), "compact": ANA.replace("-", "")}
 
 

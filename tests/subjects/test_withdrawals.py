@@ -22,6 +22,8 @@ from passersby.store.subject_tables import Tombstone, Withdrawal, WithdrawnDevic
 from passersby.trustlog.receipts import reveal
 from subjects.conftest import ANA, BEA, SUPPLIERS, Scene
 
+pytestmark = pytest.mark.slow
+
 DAYS = range(20_584, 20_590)
 
 

@@ -22,6 +22,8 @@ from passersby.synth.country import Country
 from passersby.synth.formats import FORMATS
 from passersby.synth.write import Summary, generate
 
+pytestmark = pytest.mark.slow
+
 SMALL: dict[str, Any] = {"seed": 7, "devices": 300, "days": 2, "pings_per_device_day": 30.0}
 
 

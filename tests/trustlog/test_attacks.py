@@ -24,6 +24,8 @@ from passersby.trustlog.tiles import Place, decode_bundle, encode_bundle
 from passersby.trustlog.verify import verify_database, verify_folder
 from trustlog.witnessed import BOTH, LOG_KEY, NAMES, ORIGIN, cosign_published
 
+pytestmark = pytest.mark.slow
+
 Store: TypeAlias = tuple[Database, Publisher]
 
 

@@ -25,6 +25,8 @@ from passersby.trustlog.verify import verify_folder
 from passersby.trustlog.web import Site
 from trustlog.witnessed import BOTH, KEYS, LOG_KEY, NAMES, NOW, ORIGIN, cosign_published, make_witness
 
+pytestmark = pytest.mark.slow
+
 
 class Asking:
     """A log with two witnesses on the loopback interface; each can be switched off."""

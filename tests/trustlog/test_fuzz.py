@@ -28,7 +28,7 @@ from passersby.trustlog.request import AddCheckpoint, parse_size
 from passersby.trustlog.tiles import Place, Tiles, decode_bundle
 from trustlog.witnessed import KEYS, LOG_KEY, NAMES, NOW, ORIGIN, cosign_published, make_witness
 
-EVERYDAY, SLOW = 2_000, 100_000
+EVERYDAY, SLOW = 1_000, 10_000
 DICTIONARY = (
     b"\n", b"\n\n", b"\xe2\x80\x94 ", b"+", b"=", b"old ", b"index ", b"\x00", b"\xff", b"\xed\xa0\x80", b"0",
     b"-1", b"18446744073709551616", b"9223372036854775807", b"9" * 5000, b"{", b"[" * 3000, b'"', b"\\ud800",

@@ -21,6 +21,7 @@ from passersby.cli import (
     holders,
     house,
     keys,
+    lake,
     logs,
     orders,
     plan,
@@ -71,6 +72,7 @@ GROUPS = (
     witnesses,
     reports,
     risk,
+    lake,
     audits,
 )
 """Modules whose import puts their commands into the application."""

@@ -64,12 +64,13 @@ def risk(
         found = assess(files, options, now=now(), say=bar.name, progress=bar.step)
     if html is not None:
         save(html, report.html(found).encode())
-    emit(report.to_json(found), as_json=as_json, human=lambda: _show(found))
+    emit(report.to_json(found), as_json=as_json, human=lambda: show(found))
     if html is not None:
         err.print(f"report: {html}", soft_wrap=True)
 
 
-def _show(found: Assessment) -> None:
+def show(found: Assessment) -> None:
+    """Print an assessment for a person."""
     from passersby.risk import charts, report, words
     from passersby.risk.advice import advise
     from passersby.risk.assess import POINTS
@@ -111,4 +112,5 @@ def _show(found: Assessment) -> None:
     out.print("\nTo get what four points single out under")
     for advice in advise(found):
         out.print(f"  {advice.limit:.0%}: {advice.text}", soft_wrap=True)
-    out.print(f"\n[dim]again:[/]  {report.reproduce(found)}", soft_wrap=True)
+    if again := report.reproduce(found):
+        out.print(f"\n[dim]again:[/]  {again}", soft_wrap=True)

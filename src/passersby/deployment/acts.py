@@ -51,6 +51,7 @@ EFFECTS: dict[str, Effect] = {
     access.CHECK: _nothing,
     access.ENROL_APP: _enrol_app,
     proposals.REKEY: _rekey,
+    proposals.ASSESS_LAKE: _nothing,
 }
 """Kind of act -> its effect; the same kinds as `people.proposals.RULES`."""
 

@@ -41,6 +41,7 @@ class Rule:
 ADD_AUTHORITY, ADD_TEST_AUTHORITY = "authority.add", "authority.add-test"
 TAINT = "supplier.taint"
 THAW, REKEY = "freeze.end", "person.rekey"
+ASSESS_LAKE = "lake.assess"
 
 _REGISTRARS, _SECONDS = ("custodian", "legal"), ("custodian", "legal", "privacy")
 _STAFF = ("custodian", "privacy")
@@ -62,6 +63,9 @@ RULES: dict[str, Rule] = {
     "subject.check": Rule("Let a holder see, whom an operator checked", _STAFF, ("privacy", "legal")),
     "subject.enrol-app": Rule("Enrol the key of a supplier's app", _STAFF, ("privacy", "legal")),
     REKEY: Rule("Replace a person's key", ("custodian", "overseer", "privacy"), (*_SECONDS, "overseer")),
+    ASSESS_LAKE: Rule(
+        "Assess how identifiable the lake's people are", ("custodian",), ("privacy", "overseer")
+    ),
 }
 """Kind of act -> its rule. A kind's effect is in `deployment.acts`."""
 

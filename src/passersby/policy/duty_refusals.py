@@ -15,5 +15,9 @@ DUTIES: dict[str, tuple[str, str]] = {
         "An alert is not closed by the person it is about.",
         "Ask another overseer; `passersby person list` shows everyone's roles.",
     ),
+    "no-second-person": (
+        "Another person must have agreed to this first: the proposal is open, refused, too old or used.",
+        "Propose it again: `passersby lake assess`; then a privacy officer or an overseer approves it.",
+    ),
 }
 """Codes of what people must do, or have stopped."""

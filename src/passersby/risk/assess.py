@@ -1,4 +1,4 @@
-"""Looks at a location file and says how identifiable its people are: the steps, in their order.
+"""Looks at location data and says how identifiable its people are: the steps, in their order.
 
 1  read      into traces by device; no id and no coordinate is kept         traces, exposure
 2  draw      a sample of devices, each with equal chance                    traces
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -95,8 +95,22 @@ class Exposed:
 
 
 @dataclass(frozen=True)
+class OfLake:
+    """Which rows of which deployment's lake were looked at, and which two people agreed to it.
+
+    `origin` is the deployment's log, `weeks` the time of the rows, `proposal` the number in that log.
+    """
+
+    origin: str
+    weeks: str
+    proposal: int
+    proposed_by: str
+    approved_by: str
+
+
+@dataclass(frozen=True)
 class Assessment:
-    """All that is said about a file; see `to_json` in `report` for its form.
+    """All that is said about a data set; see `to_json` in `report` for its form.
 
     `few` are the drawn devices with fewer than four distinct points at the headline's step, who are known by
     all that they have. `cells_a_day` is the median over devices of the distinct cells of resolution 8 on a
@@ -116,6 +130,12 @@ class Assessment:
     worst: tuple[Worst, ...]
     counts: tuple[Guessed, ...]
     exposure: tuple[Exposed, ...] = field(default=())
+    lake: OfLake | None = None
+
+    @property
+    def what(self) -> str:
+        """What was looked at, in a word."""
+        return "file" if self.lake is None else "lake"
 
     def rate(self, points: int, step: Step) -> Rate:
         """Return one rate of the grid."""
@@ -148,19 +168,49 @@ def assess(
         InputError: the file is damaged, of unknown form, or has rows of fewer than 20 devices.
         DiskFull: there is no room for what does not fit in memory.
     """
-    threads = options.threads or os.cpu_count() or 1
-    key = key_of(options.seed)
     exposure = Exposure(options.sensitive, offset=options.offset) if options.sensitive else None
-    with Traces(key, options.sample, threads) as traces:
-        # 1 read, 2 draw
-        say("reading")
-        facts = traces.fill(
+
+    def fill(traces: Traces, _key: int) -> Facts:
+        return traces.fill(
             sources_of(paths, options.schema),
             now=now,
             offset=options.offset,
             watch=exposure.watch if exposure else None,
             progress=progress,
         )
+
+    def others(sample: Trace) -> Linked | None:
+        return _linked(sample, options, now, say, progress) if options.other else None
+
+    found = examine(fill, options, say=say, others=others)
+    return replace(found, exposure=_exposed(exposure, found.facts)) if exposure else found
+
+
+def examine(
+    fill: Callable[[Traces, int], Facts],
+    options: Options,
+    *,
+    say: Say = lambda _: None,
+    others: Callable[[Trace], Linked | None] = lambda _: None,
+    folder: Path | None = None,
+) -> Assessment:
+    """Look at rows, wherever they come from.
+
+    Args:
+        fill: puts the rows into traces (`Traces.take`), devices under the given key.
+        options: what a person chose; `schema`, `sensitive` and `other` are for `fill` and `others`.
+        say: is told the name of each step.
+        others: links the drawn devices to those of other data, if there is any.
+        folder: where what does not fit in memory lies, without a name; by default where the system has it.
+
+    Raises: what `fill` and `others` raise.
+    """
+    threads = options.threads or os.cpu_count() or 1
+    key = key_of(options.seed)
+    with Traces(key, options.sample, threads, folder) as traces:
+        # 1 read, 2 draw
+        say("reading")
+        facts = fill(traces, key)
         sample = traces.sample
         # 3 points
         say("counting who is singled out by points")
@@ -169,9 +219,9 @@ def assess(
         say("counting who shares home and work")
         places = anchors.sizes(traces, offset=options.offset)
     # 5 link
-    say("linking the halves of the file")
+    say("linking the halves of the time")
     halves = linking.link(*linking.halves(sample), offset=options.offset)
-    others = _linked(sample, options, key, now, say, progress) if options.other else None
+    other = others(sample)
     sizes, known = found[HEADLINE]
     drawn = len(sizes)
     whole = drawn == facts.devices
@@ -194,10 +244,9 @@ def assess(
             for (kind, resolution), s in places.items()
         ),
         halves=halves,
-        others=others,
+        others=other,
         worst=worst_cases,
         counts=guessed,
-        exposure=_exposed(exposure, facts) if exposure else (),
     )
 
 
@@ -229,20 +278,14 @@ def rate_in(found: Sequence[Singled], points: int, step: Step) -> Rate:
     return next(s.rate for s in found if s.points == points and s.step == step)
 
 
-def _linked(
-    sample: Trace,
-    options: Options,
-    key: int,
-    now: int,
-    say: Say,
-    progress: Progress | None,
-) -> Linked:
+def _linked(sample: Trace, options: Options, now: int, say: Say, progress: Progress | None) -> Linked:
     """Return how often the matcher finds a device of this file in the other one.
 
     The drawn devices of both files are those of the lowest numbers: those that are in both are drawn in both.
     """
     say("reading the other file")
-    with Traces(key, options.sample, options.threads or os.cpu_count() or 1) as traces:
+    threads = options.threads or os.cpu_count() or 1
+    with Traces(key_of(options.seed), options.sample, threads) as traces:
         sources = sources_of(options.other, options.schema)
         traces.fill(sources, now=now, offset=options.offset, progress=progress)
         return linking.link(sample, traces.sample, offset=options.offset)

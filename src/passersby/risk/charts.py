@@ -14,7 +14,7 @@ from passersby.risk.uniqueness import POINTS
 
 _WIDTH, _HEIGHT = 640, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 118, 12, 40
-_LABEL_GAP = 15
+_LABEL_GAP = 17
 _SHADES = 5
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -23,21 +24,11 @@ GROUP_NAMES = ("alone", "2 to 4", "5 to 19", "20 to 99", "100 or more")
 
 def to_json(found: Assessment) -> dict[str, Any]:
     """Return all figures for programs; a masked share has the rate null and the bounds that are known."""
-    first, last = days(found.facts, found.options.offset)
     return {
+        **_mark(found),
         "verdict": words.verdict(found),
         "warnings": list(words.warnings(found)),
-        "file": {
-            "names": [name for name, _ in found.facts.files],
-            "sha256": [sha256 for _, sha256 in found.facts.files],
-            "schemas": list(found.facts.schemas),
-            "bytes": found.facts.bytes,
-            "rows": found.facts.rows,
-            "rejected": dict(found.facts.rejected),
-            "devices": found.facts.devices,
-            "first_day": first,
-            "last_day": last,
-        },
+        found.what: _source(found),
         "method": {
             "drawn": found.drawn,
             "seed": found.options.seed,
@@ -83,6 +74,27 @@ def to_json(found: Assessment) -> dict[str, Any]:
     }
 
 
+def _mark(found: Assessment) -> dict[str, Any]:
+    return {} if found.lake is None else {"publication": words.BANNER.lower()}
+
+
+def _source(found: Assessment) -> dict[str, Any]:
+    """Return what was looked at."""
+    facts = found.facts
+    first, last = days(facts, found.options.offset)
+    rows = {"rows": facts.rows, "devices": facts.devices, "first_day": first, "last_day": last}
+    if found.lake is not None:
+        return {**asdict(found.lake), **rows}
+    return {
+        "names": [name for name, _ in facts.files],
+        "sha256": [sha256 for _, sha256 in facts.files],
+        "schemas": list(facts.schemas),
+        "bytes": facts.bytes,
+        "rejected": dict(facts.rejected),
+        **rows,
+    }
+
+
 def _step(step: Step) -> dict[str, Any]:
     return {"resolution": step.resolution, "time": step.time}
 
@@ -99,8 +111,10 @@ def _linked(linked: Linked) -> dict[str, Any]:
     return {"devices": linked.devices, "rate": linked.rate, "masked": linked.masked}
 
 
-def reproduce(found: Assessment) -> str:
-    """Return the command that gives the same figures again."""
+def reproduce(found: Assessment) -> str | None:
+    """Return the command that gives the same figures again; None of a lake, where two agree to each run."""
+    if found.lake is not None:
+        return None
     options = found.options
     words_ = ["passersby", "risk", *(name for name, _ in found.facts.files)]
     words_ += ["--seed", str(options.seed), "--sample", str(options.sample)]
@@ -129,6 +143,8 @@ def html(found: Assessment) -> str:
     resolutions = [r for r in RESOLUTIONS if r >= 5]
     return environment.get_template("report.html.j2").render(
         found=found,
+        banner=words.BANNER,
+        why_banner=words.WHY_BANNER,
         verdict=words.verdict(found),
         warnings=words.warnings(found),
         link_resolution=linking.RESOLUTION,

@@ -12,6 +12,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -25,13 +26,13 @@ Array = npt.NDArray[Any]
 class Spill:
     """Blocks of rows in one nameless file; a row is one value of each of `types`.
 
-    Threads may read and write at the same time.
+    Threads may read and write at the same time. `folder` says on which disk; without it the system does.
     """
 
-    def __init__(self, types: Sequence[type[np.generic]]) -> None:
+    def __init__(self, types: Sequence[type[np.generic]], folder: Path | None = None) -> None:
         self._types = [np.dtype(kind) for kind in types]
         try:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by the context that this class is)
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by the context that this class is)
         except OSError as error:
             raise _failed(error) from None
         self._end = 0

@@ -1,4 +1,4 @@
-"""Reads any location file once into traces: distinct (device, minute, cell), sorted, put aside by device.
+"""Reads any location data once into traces: distinct (device, minute, cell), sorted, put aside by device.
 
 No id survives the reading of its batch: a device is a 64-bit number that hangs on the seed of the run and
 never leaves it. No coordinate is kept either.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -36,10 +36,14 @@ FINEST = 11
 Numbers = npt.NDArray[np.uint64]
 Minutes = npt.NDArray[np.int32]
 Cells = npt.NDArray[np.int64]
+Points = tuple[Numbers, Minutes, Cells]
+"""Device, epoch minute and cell at `FINEST` of some rows; see `points_of`."""
 Watch = Callable[[Numbers, pl.DataFrame], None]
 """Is told the devices and the checked rows (`sources.checks.COLUMNS`) of each batch while they are read."""
 Progress = Callable[[int, int, int], None]
 """Is called with (rows read, bytes done, bytes in all)."""
+
+Piece = TypeVar("Piece")
 
 _BATCH_ROWS = 1 << 18
 
@@ -74,9 +78,9 @@ class Source:
 
 @dataclass
 class Facts:
-    """What is said about the files themselves. `rejected` counts rows by the reason that the readers give.
+    """What is said about the rows themselves. `rejected` counts rows by the reason that the readers give.
 
-    `files` are (name, SHA-256); `first` and `last` are the span of the rows, epoch minutes.
+    `files` are (name, SHA-256), none of a lake; `first` and `last` are the span of the rows, epoch minutes.
     """
 
     files: tuple[tuple[str, str], ...]
@@ -90,17 +94,18 @@ class Facts:
 
 
 class Traces:
-    """The traces of one file, most of them in a nameless file; a context that frees it.
+    """The traces of one data set, most of them in a nameless file; a context that frees it.
 
     Args:
         key: number under which ids become devices; the same for files that are compared.
         most: devices that are drawn as a sample, each with equal chance (those of the lowest numbers).
         threads: parts that are worked on at a time.
+        folder: where the nameless file lies, by default where the system keeps such files.
     """
 
-    def __init__(self, key: int, most: int, threads: int) -> None:
-        self._key, self._most, self.threads = key, most, threads
-        self._raw = Spill((np.uint64, np.int32, np.int64))
+    def __init__(self, key: int, most: int, threads: int, folder: Path | None = None) -> None:
+        self._key, self._most, self.threads, self._folder = key, most, threads, folder
+        self._raw = Spill((np.uint64, np.int32, np.int64), folder)
         self._sorted: Spill | None = None
         self._extents: list[list[tuple[int, int]]] = [[] for _ in range(_PARTS)]
         self._blocks: list[tuple[int, int]] = []
@@ -143,20 +148,62 @@ class Traces:
         named = tuple((s.path.name, sha256) for s, (sha256, _) in zip(sources, prints, strict=True))
         facts = Facts(named, total, tuple(dict.fromkeys(s.schema.name for s in sources)))
         limits = Limits(now=now, threads=self.threads, batch_rows=_BATCH_ROWS)
-        before = 0
-        for source, (_, size) in zip(sources, prints, strict=True):
-            with (
-                closing(read(source.path, source.schema, limits=limits, offset=offset)) as batches,
-                closing(in_order(batches, self._placed, self.threads)) as placed,
-            ):
-                for batch, devices in placed:
-                    facts.rows += batch.read
-                    facts.rejected.update(batch.rejected)
-                    if watch is not None:
-                        watch(devices, batch.frame)
-                    if progress is not None:
-                        progress(facts.rows, (before + batch.position) // 2, total)
-            before += size
+
+        def batches() -> Generator[tuple[Batch, int]]:
+            before = 0
+            for source, (_, size) in zip(sources, prints, strict=True):
+                with closing(read(source.path, source.schema, limits=limits, offset=offset)) as found:
+                    for batch in found:
+                        yield batch, before + batch.position
+                before += size
+
+        def points(piece: tuple[Batch, int]) -> Points:
+            frame = piece[0].frame
+            lat, lon, t = (frame[name].to_numpy() for name in ("lat", "lon", "t"))
+            return points_of(frame["id"], lat, lon, t, key=self._key)
+
+        def seen(piece: tuple[Batch, int], devices: Numbers) -> None:
+            batch, position = piece
+            facts.rows += batch.read
+            facts.rejected.update(batch.rejected)
+            if watch is not None:
+                watch(devices, batch.frame)
+            if progress is not None:
+                progress(facts.rows, position // 2, total)
+
+        return self.take(batches(), points, facts, seen=seen, progress=progress)
+
+    def take(
+        self,
+        pieces: Generator[Piece],
+        points: Callable[[Piece], Points],
+        facts: Facts,
+        *,
+        seen: Callable[[Piece, Numbers], None],
+        progress: Progress | None = None,
+    ) -> Facts:
+        """Take rows from anywhere and sort them by device; draw the sample.
+
+        Args:
+            pieces: give the rows, so many at a time that several fit in memory.
+            points: the points of a piece; is called in several threads.
+            facts: what is known of the rows; gets devices and time. `bytes` is what progress is told of.
+            seen: is told each piece that was taken, in order, and the devices of its points.
+            progress: is told while rows are sorted.
+
+        Raises:
+            InputError: there are rows of too few devices.
+            DiskFull: there is no room for what does not fit in memory.
+        """
+
+        def placed(piece: Piece) -> tuple[Piece, Numbers]:
+            device, minute, cell = points(piece)
+            self._place(device, minute, cell)
+            return piece, device
+
+        with closing(pieces), closing(in_order(pieces, placed, self.threads)) as done:
+            for piece, devices in done:
+                seen(piece, devices)
         self._sort(facts, progress)
         require_enough(facts.devices)
         return facts
@@ -166,12 +213,8 @@ class Traces:
         for block in self._blocks:
             yield partial(self._loaded, block)
 
-    def _placed(self, batch: Batch) -> tuple[Batch, Numbers]:
-        """Write a batch's rows to their parts; return the batch and the device of each row."""
-        frame = batch.frame
-        device = frame["id"].hash(self._key).to_numpy()
-        cell = cells_at(frame["lat"].to_numpy(), frame["lon"].to_numpy(), FINEST)
-        minute = (frame["t"].to_numpy() // 60).astype(np.int32)
+    def _place(self, device: Numbers, minute: Minutes, cell: Cells) -> None:
+        """Write points to their parts."""
         part = (device % np.uint64(_PARTS)).astype(np.uint8)
         order = np.argsort(part, kind="stable")
         columns = device[order], minute[order], cell[order]
@@ -187,10 +230,9 @@ class Traces:
             limit = self._lowest[-1] if len(self._lowest) == self._most else np.uint64(2**64 - 1)
             fresh = np.unique(device[device <= limit])
             self._lowest = np.union1d(self._lowest, fresh)[: self._most]
-        return batch, device
 
     def _sort(self, facts: Facts, progress: Progress | None) -> None:
-        self._sorted = Spill((np.uint64, np.int32, np.int64))
+        self._sorted = Spill((np.uint64, np.int32, np.int64), self._folder)
         sampled: list[Trace] = []
         filled = [blocks for blocks in self._extents if blocks]
         with ThreadPoolExecutor(self.threads) as pool:
@@ -237,6 +279,22 @@ def _sorted_trace(device: Numbers, minute: Minutes, cell: Cells) -> Trace:
     return Trace(device[new], minute[new], cell[new])
 
 
+def points_of(
+    ids: pl.Series, lat: npt.NDArray[Any], lon: npt.NDArray[Any], t: npt.NDArray[Any], *, key: int
+) -> Points:
+    """Return rows as points.
+
+    Args:
+        ids: of the devices, texts or whole numbers.
+        lat: degrees.
+        lon: degrees.
+        t: epoch s.
+        key: number under which ids become devices.
+    """
+    device = ids.hash(key).to_numpy()
+    return device, (t // 60).astype(np.int32), cells_at(lat, lon, FINEST)
+
+
 def key_of(seed: int) -> int:
     """Return the key of a run: with the same seed the same sample is drawn again."""
     return int(np.random.default_rng(seed).integers(2**63))
@@ -254,7 +312,7 @@ def sources_of(paths: Sequence[Path], schema: str = "") -> list[Source]:
         if path.is_dir():
             raise InputError(
                 f"{path.name or path} is a folder.",
-                "Name its files; the lake of a deployment is not read by this command.",
+                "Name its files; for the lake of a deployment see `passersby lake assess`.",
             )
     if schema:
         chosen = load(schema)

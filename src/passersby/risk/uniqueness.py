@@ -6,7 +6,8 @@ all of them. A device with fewer than p distinct points is known by all that it 
 first p of one random order, so that a curve over p can only rise.
 
 The count is exact for the devices that are drawn: each trace of the file is compared with every draw. The
-draws' points are an inverted index: a trace that lacks a draw's first point is never looked at for it.
+draws' points are an inverted index: a trace that lacks a draw's first point is never looked at for it. Rows
+that a coarser step makes equal are one row from there on.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 
-from passersby.compiled import compiled
+from passersby.compiled import compiled, inlined
 from passersby.errors import IntegrityError
+from passersby.model.cells import parent
 from passersby.risk.grid import GRID, Step, bins, coarse, local
 from passersby.risk.mixing import mixed
-from passersby.risk.traces import Trace, Traces
+from passersby.risk.traces import FINEST, Trace, Traces
 
 POINTS = 10
 """Most points that an attacker is assumed to know."""
@@ -30,6 +33,8 @@ POINTS = 10
 Ints = npt.NDArray[np.int64]
 
 _FREE = -1
+_WORD = 64
+"""Bits of a word of the filter."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,14 @@ class Draws:
     """Points of the drawn devices at one step, as an index.
 
     `points[d, i]` is the number of point i of device d, -1 behind its last. `slots` is an open hash table
-    of point numbers by (bin, cell); `bin` and `cell` are by point number. Devices whose first point is p
-    are `leading[first[p]:first[p + 1]]`. A point's number is below `len(bin)`.
+    of point numbers by (bin, cell); `bin` and `cell` are by point number. `marks` has a bit for each hash of
+    a point: most rows of a file are none of the points, and it fits where the processor reads at once.
+    Devices whose first point is p are `leading[first[p]:first[p + 1]]`. A point's number is below `len(bin)`.
     """
 
     points: Ints
     slots: Ints
+    marks: npt.NDArray[np.uint64]
     bin: Ints
     cell: Ints
     first: Ints
@@ -71,7 +78,7 @@ def draw(sample: Trace, step: Step, *, offset: int, seed: int) -> Draws:
     leading = np.argsort(points[:, 0], kind="stable")
     first = np.searchsorted(points[leading, 0], np.arange(len(found) + 1))
     keys, cells = np.ascontiguousarray(found[:, 0]), np.ascontiguousarray(found[:, 1])
-    return Draws(points, _table(keys, cells), keys, cells, first, leading)
+    return Draws(points, *_table(keys, cells), keys, cells, first, leading)
 
 
 def sizes(
@@ -85,14 +92,10 @@ def sizes(
     Raises:
         IntegrityError: a drawn device was not found in its own file.
     """
+    steps = tuple(sorted(steps, key=GRID.index))  # finer ones first: coarser ones begin with what they left
     with ThreadPoolExecutor(traces.threads) as pool:
-        drawn = dict(
-            zip(
-                steps,
-                pool.map(lambda step: draw(traces.sample, step, offset=offset, seed=seed), steps),
-                strict=True,
-            )
-        )
+        draws = pool.map(lambda step: draw(traces.sample, step, offset=offset, seed=seed), steps)
+        drawn = dict(zip(steps, draws, strict=True))
 
         def counted(part: Callable[[], Trace]) -> list[Ints]:
             return _part_counted(part(), drawn, offset)
@@ -106,15 +109,19 @@ def sizes(
 
 
 def _part_counted(trace: Trace, drawn: dict[Step, Draws], offset: int) -> list[Ints]:
-    starts, minutes = trace.starts(), local(trace.minute, offset)
-    found, time = [], ""
-    for step, d in drawn.items():
-        if step.time != time:  # steps of one time follow one another
-            time, bin_ = step.time, bins(minutes, step.time)
-        cell = coarse(trace.cell, step.resolution)
-        ends = np.zeros((len(d.points), POINTS + 1), dtype=np.int64)
-        _count(starts, bin_, cell, d.points, d.slots, d.bin, d.cell, d.first, d.leading, ends)
-        found.append(ends)
+    starts, minute, cell = trace.starts(), local(trace.minute, offset), trace.cell
+    found = []
+    for time, steps in groupby(drawn, key=lambda step: step.time):
+        starts, minute, cell = _distinct(starts, bins(minute, time), minute, cell)
+        begins, bin_, place, resolution = starts.copy(), bins(minute, time), cell.copy(), FINEST
+        for step in steps:
+            d = drawn[step]
+            rows = begins[-1]
+            place = parent(place[:rows], step.resolution, of=resolution)
+            resolution = step.resolution
+            ends = np.zeros((len(d.points), POINTS + 1), dtype=np.int64)
+            _count(begins, bin_, place, d.points, d.slots, d.marks, d.bin, d.cell, d.first, d.leading, ends)
+            found.append(ends)
     return found
 
 
@@ -131,11 +138,37 @@ def _sizes(ends: Ints, drawn: Draws) -> Ints:
     return found
 
 
-def _table(bin_: Ints, cell: Ints) -> Ints:
+def _table(bin_: Ints, cell: Ints) -> tuple[Ints, npt.NDArray[np.uint64]]:
     size = 1 << int(4 * len(bin_)).bit_length()
-    slots = np.full(size, _FREE, dtype=np.int64)
-    _filled(bin_, cell, slots)
-    return slots
+    slots, marks = np.full(size, _FREE, dtype=np.int64), np.zeros(size * 8 // _WORD, dtype=np.uint64)
+    _filled(bin_, cell, slots, marks)
+    return slots, marks
+
+
+@compiled
+def _distinct(starts: Ints, bin_: Ints, minute: Ints, cell: Ints) -> tuple[Ints, Ints, Ints]:
+    """Return one row for each device, bin and cell, sorted by these: where devices begin, minutes, cells.
+
+    Rows come sorted by device and bin. The minute is one of the bin's.
+    """
+    begins = np.empty_like(starts)
+    minutes, cells = np.empty_like(minute), np.empty_like(cell)
+    n = begins[0] = 0
+    for trace in range(len(starts) - 1):
+        row, end = starts[trace], starts[trace + 1]
+        while row < end:
+            stop, sorted_ = row + 1, True
+            while stop < end and bin_[stop] == bin_[row]:
+                sorted_ &= cell[stop] >= cell[stop - 1]
+                stop += 1
+            of_bin = cell[row:stop] if sorted_ else np.sort(cell[row:stop])
+            for i in range(len(of_bin)):
+                if i == 0 or of_bin[i] != of_bin[i - 1]:
+                    minutes[n], cells[n] = minute[row], of_bin[i]
+                    n += 1
+            row = stop
+        begins[trace + 1] = n
+    return begins, minutes[:n].copy(), cells[:n].copy()
 
 
 @compiled
@@ -170,18 +203,37 @@ def _chosen(starts: Ints, bin_: Ints, cell: Ints, salt: int, out_bin: Ints, out_
 
 
 @compiled
-def _slot(bin_: int, cell: int, size: int) -> np.int64:
-    """Return the first slot to look at."""
-    return np.int64(mixed(np.uint64(bin_), np.uint64(cell)) & np.uint64(size - 1))
+def _hash(bin_: int, cell: int) -> np.uint64:
+    return mixed(np.uint64(bin_), np.uint64(cell))
 
 
 @compiled
-def _filled(bin_: Ints, cell: Ints, slots: Ints) -> None:
+def _filled(bin_: Ints, cell: Ints, slots: Ints, marks: npt.NDArray[np.uint64]) -> None:
     for number in range(len(bin_)):
-        at = _slot(bin_[number], cell[number], len(slots))
+        hashed = _hash(bin_[number], cell[number])
+        at = np.int64(hashed & np.uint64(len(slots) - 1))
         while slots[at] != _FREE:
             at = (at + 1) & (len(slots) - 1)
         slots[at] = number
+        bit = hashed >> np.uint64(32)
+        word = np.int64((bit // np.uint64(_WORD)) & np.uint64(len(marks) - 1))
+        marks[word] |= np.uint64(1) << (bit % np.uint64(_WORD))
+
+
+@inlined
+def _number(
+    bin_: int, cell: int, slots: Ints, marks: npt.NDArray[np.uint64], point_bin: Ints, point_cell: Ints
+) -> int:
+    """Return the number of a point, `_FREE` where it is nobody's."""
+    hashed = _hash(bin_, cell)
+    bit = hashed >> np.uint64(32)
+    word = marks[np.int64((bit // np.uint64(_WORD)) & np.uint64(len(marks) - 1))]
+    if not (word >> (bit % np.uint64(_WORD))) & np.uint64(1):
+        return _FREE
+    at = np.int64(hashed & np.uint64(len(slots) - 1))
+    while slots[at] != _FREE and (point_bin[slots[at]] != bin_ or point_cell[slots[at]] != cell):
+        at = (at + 1) & (len(slots) - 1)
+    return int(slots[at])
 
 
 @compiled
@@ -191,32 +243,37 @@ def _count(  # noqa: PLR0913, PLR0917 (arrays, for compiled code)
     cell: Ints,
     points: Ints,
     slots: Ints,
+    marks: npt.NDArray[np.uint64],
     point_bin: Ints,
     point_cell: Ints,
     first: Ints,
     leading: Ints,
     ends: Ints,
 ) -> None:
-    """Add to `ends[d, n]` the traces that have the first n points of draw d and not the next."""
+    """Add to `ends[d, n]` the traces that have the first n points of draw d and not the next.
+
+    Rows that follow an equal one are taken out of `starts`, `bin_` and `cell`, in place: a coarser step
+    need not look at them again.
+    """
     seen = np.full(len(point_bin), -1, dtype=np.int64)
     hits = np.empty(len(point_bin), dtype=np.int64)
     most = points.shape[1]
-    mask = len(slots) - 1
+    kept = 0
+    end = starts[0]
     for trace in range(len(starts) - 1):
         found = 0
-        for row in range(starts[trace], starts[trace + 1]):
-            if row > starts[trace] and bin_[row] == bin_[row - 1] and cell[row] == cell[row - 1]:
+        begin, end = end, starts[trace + 1]
+        starts[trace] = kept
+        for row in range(begin, end):
+            if kept > starts[trace] and bin_[row] == bin_[kept - 1] and cell[row] == cell[kept - 1]:
                 continue
-            at = _slot(bin_[row], cell[row], len(slots))
-            while slots[at] != _FREE:
-                number = slots[at]
-                if point_bin[number] == bin_[row] and point_cell[number] == cell[row]:
-                    if seen[number] != trace:
-                        seen[number] = trace
-                        hits[found] = number
-                        found += 1
-                    break
-                at = (at + 1) & mask
+            bin_[kept], cell[kept] = bin_[row], cell[row]
+            kept += 1
+            number = _number(bin_[row], cell[row], slots, marks, point_bin, point_cell)
+            if number != _FREE and seen[number] != trace:
+                seen[number] = trace
+                hits[found] = number
+                found += 1
         for i in range(found):
             for j in range(first[hits[i]], first[hits[i] + 1]):
                 draw_ = leading[j]
@@ -224,3 +281,4 @@ def _count(  # noqa: PLR0913, PLR0917 (arrays, for compiled code)
                 while n < most and points[draw_, n] >= 0 and seen[points[draw_, n]] == trace:
                     n += 1
                 ends[draw_, n] += 1
+    starts[-1] = kept

@@ -7,7 +7,16 @@ from passersby.risk.anchors import KINDS
 from passersby.risk.assess import Assessment
 from passersby.risk.grid import EDGE, USUAL
 from passersby.risk.linking import Linked
-from passersby.risk.rates import Rate, percent
+from passersby.risk.rates import percent
+
+BANNER = "Not for publication"
+"""Stands on every form of a report about a deployment's lake."""
+
+WHY_BANNER = (
+    "These figures come from the rows themselves, without noise and without a charge to the privacy budget. "
+    "They are for the custodian and the person who approved them; published, they would tell more of the "
+    "people in the lake than its releases may."
+)
 
 VEHICLE_CELLS = 30
 """Cells of resolution 8 a day from which on devices move like vehicles at work: people see a handful."""
@@ -22,19 +31,20 @@ def verdict(found: Assessment) -> str:
     rate = found.headline
     known = f"each known only to the hour and to a cell of about {EDGE[USUAL]}"
     sentences = [
-        f"Four moments, {known}, single out {rate.text} of the devices in this file.",
-        _judged(rate),
+        f"Four moments, {known}, single out {rate.text} of the devices in this {found.what}.",
+        _judged(found),
         _home(found),
-        _linked(found.halves, "had the ids been changed in the middle of the file"),
+        _linked(found.halves, f"had the ids been changed in the middle of the {found.what}"),
     ]
     if found.others is not None:
         sentences.append(_linked(found.others, "between the two suppliers or times"))
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _judged(rate: Rate) -> str:
+def _judged(found: Assessment) -> str:
+    rate = found.headline
     if rate.low >= 0.5:
-        return "So the file is not anonymous, whatever was done to its ids."
+        return f"So the {found.what} is not anonymous, whatever was done to its ids."
     if rate.high >= 0.05:
         return "So a part of the people in it can be found by who knows a little about them."
     return "So few people can be found by that alone; finer times and places, or more points, find more."
@@ -68,8 +78,8 @@ def warnings(found: Assessment) -> tuple[str, ...]:
         )
     if found.facts.devices < FEW_DEVICES:
         said.append(
-            f"The file has {found.facts.devices:,} devices: with so few, anybody is easily the only one. "
-            "In a larger file of the same kind the rates are lower."
+            f"The {found.what} has {found.facts.devices:,} devices: with so few, anybody is easily the only "
+            f"one. In a larger {found.what} of the same kind the rates are lower."
         )
     if found.few.rate is not None and found.few.rate >= 0.2:
         said.append(

@@ -51,6 +51,7 @@ NUMBERS: Tree = MappingProxyType(
             "cases_closed": "case.closed",
             "questions_drawn": "review.drawn",
             "alerts_closed": "alert.closed",
+            "lake_assessments": "risk.assessed",
             "shown_to_auditors": "log.disclosed",
             "handed_out_records": "records.disclosed",
         },
