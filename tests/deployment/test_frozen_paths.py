@@ -79,6 +79,7 @@ GOES_ON = {
     ),
     *(("subject", name) for name in ("check", "enrol-app", "enrol", "notices", "prove", "copy")),
     ("lake", "assess"),
+    *(("audit", "run"), ("audit", "list")),
 }
 """Records, lists, keys, deletion, the log and its checks; and what opens no deployment, or one of its own.
 

@@ -22,7 +22,7 @@ from passersby.measures.catalogue import CATALOGUE
 from passersby.model.period import HOUR
 from passersby.model.release import COARSE, LOW_PRECISION, SUPPRESSED
 from passersby.model.schema import PLACE, ROWS, rows_of
-from passersby.privacy import answers, label
+from passersby.privacy import answers, label_fields
 from passersby.privacy.accounting import epsilon_for, micro_rho_for
 from proof import plain_stays
 
@@ -135,7 +135,7 @@ def test_rows_fit_their_schema_and_the_question(full: worlds.Asker) -> None:
 
 def test_the_label_is_complete_and_true(full: worlds.Asker) -> None:
     release, config = full.ask(every="week", resolution=4).release, full.d.config
-    label.validate(release.label)
+    label_fields.validate(release.label)
     loss = release.label["privacy_loss"]["privacy_parameters"]
     assert loss["micro_rho"] == release.micro_rho == micro_rho_for(1.0, config.delta).value
     assert 0.99 < loss["epsilon"] <= 1

@@ -25,7 +25,8 @@ from passersby.model.release import Release
 from passersby.model.schema import ROWS
 from passersby.model.zones import Zones
 from passersby.privacy import answers
-from passersby.privacy.label import WEIGHTS_WARNING, validate
+from passersby.privacy.label import WEIGHTS_WARNING
+from passersby.privacy.label_fields import validate
 from passersby.store.lineage_tables import ReleaseLineage
 from passersby.store.tables import StoredRelease
 from passersby.suppliers import lineage

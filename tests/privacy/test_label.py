@@ -17,7 +17,8 @@ from passersby.model.cost import MicroRho
 from passersby.model.place import Area
 from passersby.privacy.accounting import epsilon_for, micro_rho_for
 from passersby.privacy.hierarchy.plan import make_plan
-from passersby.privacy.label import FIELDS, Facts, build, to_json, to_yaml, validate
+from passersby.privacy.label import NOT_AUDITED, Facts, build, to_json, to_yaml
+from passersby.privacy.label_fields import AUDITED, FIELDS, validate
 
 ONE = micro_rho_for(1.0, 1e-7)
 
@@ -101,6 +102,22 @@ def test_a_field_that_says_nothing_is_named(facts: Facts, path: tuple[str, ...],
     _parent(label, path)[path[-1]] = value
     with pytest.raises(BadRecord, match=".".join(path)):
         validate(label)
+
+
+AUDIT = {name: kind(1) for name, kind in AUDITED["audit"].items()}
+
+
+def test_an_audit_is_whole_or_said_to_be_missing(facts: Facts) -> None:
+    assert build(facts)["audit"] == NOT_AUDITED
+    label = build(dataclasses.replace(facts, audit=AUDIT))
+    assert label["audit"] == AUDIT
+    assert list(label) == list(FIELDS)
+    for name in AUDIT:
+        less = {key: value for key, value in AUDIT.items() if key != name}
+        with pytest.raises(BadRecord, match=f"audit.{name}"):
+            build(dataclasses.replace(facts, audit=less))
+    with pytest.raises(BadRecord, match=r"audit\.more"):
+        build(dataclasses.replace(facts, audit={**AUDIT, "more": 1}))
 
 
 def test_an_empty_fact_is_refused(facts: Facts) -> None:

@@ -120,7 +120,7 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
         ("risk", folder / "many.csv", "--html", folder / "risk.html", "--sensitive", folder / "clinic.csv"),
     ):
         said.command(*command)
-        if command[0] not in {"init", "synth", "person"} and "ingest" not in command:
+        if command[0] not in {"init", "synth", "person", "audit"} and "ingest" not in command:
             said.command(*command, "--json")
 
 

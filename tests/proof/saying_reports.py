@@ -27,6 +27,10 @@ def commands(folder: Path, world: worlds.World) -> list[tuple[Any, ...]]:
         (*one, "--licence", ID),
         ("report", "verify", folder / "records.json", "--vkey", "log+00000000+AA=="),
         ("report", "verify", folder / "simple.csv", "--vkey", "log+00000000+AA=="),
+        ("audit", "run", "--measure", ID, *at, *custodian),
+        ("audit", "run", "--canaries", "1000", *at, *custodian),
+        ("audit", "list", *at),
+        ("audit", "list", "--json", *at),
         *_about_the_lake(folder, world),
     ]
 

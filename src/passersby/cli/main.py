@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from passersby.cli import (
+    audits,
     bundle,
     cases,
     consents,
@@ -72,6 +73,7 @@ GROUPS = (
     reports,
     risk,
     lake,
+    audits,
 )
 """Modules whose import puts their commands into the application."""
 

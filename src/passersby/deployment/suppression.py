@@ -9,8 +9,6 @@ Measures read presence, stays and trips and nothing else: these tables are the e
 from __future__ import annotations
 
 import dataclasses
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,22 +18,16 @@ import numpy as np
 import polars as pl
 import shapely
 
-from passersby.deployment.create import create
+from passersby.deployment import scratch
 from passersby.deployment.opened import Deployment
 from passersby.errors import NotReady
 from passersby.model import cells as h3cells
 from passersby.model.motion import EARTH_M
 from passersby.model.period import DAY, HOUR, Period, day_name, day_of
 from passersby.model.schema import TABLES as LAKE
-from passersby.people import accounts
-from passersby.people import keys as person_keys
-from passersby.policy import impact
 from passersby.sensitive import duties
 from passersby.sensitive.cover import Cover
 from passersby.sensitive.places import BEGINNING, END, Place
-from passersby.suppliers import registry
-from passersby.suppliers.assessment import Assessment
-from passersby.suppliers.contract import Contract
 
 TABLES = ("pings", "presence", "stays", "trips")
 """Where a visit must not survive."""
@@ -101,13 +93,11 @@ def run(d: Deployment, *, now: int, progress: Callable[[int, int], None] = lambd
         raise NotReady(
             "No list of sensitive places is in force.", "Load one: `passersby sensitive load FILE`."
         )
-    for left in d.layout.root.glob(f"{_PREFIX}*"):
-        shutil.rmtree(left)  # of a run that was killed
-    with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=d.layout.root) as folder:
+    with scratch.folder(d, _PREFIX) as folder:
         planted, controls = _tracks(places, cover, d.config.offset, now)
         progress(1, 3)
         later = max([now, *planted["t"].to_list(), *controls["t"].to_list()]) + 2 * DAY
-        found = _through(d, Path(folder), places, (planted, controls), later)
+        found = _through(d, folder, places, (planted, controls), later)
         progress(3, 3)
     with d.writing() as session:
         surviving = found.surviving if found.controls else max(found.surviving, 1)
@@ -202,89 +192,22 @@ def _through(
         longitude=pl.col("lon_e5") / 1e5,
         accuracy=pl.lit(0),
     ).write_csv(file, float_precision=5)
-    root, offset = folder / "deployment", d.config.offset
-    config = dataclasses.replace(d.config, name="suppression-test", database="")
-    create(root, now=now, name=config.name, utc_offset=config.utc_offset, demo=True, config=config)
-    with Deployment.open(root, now=now) as scratch:
-        d.sensitive.copy(scratch.sensitive, now=now)
-        days = sorted({day_of(t, offset) for t in pl.concat(tracks)["t"].to_list()})
-        _approve_impact(scratch, now)
-        _add_supplier(scratch, (days[0], days[-1]), now)
-        scratch.ingest([file], _SUPPLIER, now=now)
-        return _counted(scratch, places, planted, controls, now)
-
-
-def _approve_impact(scratch: Deployment, now: int) -> None:
-    """Give the scratch deployment, which is asked nothing, the assessment that an ingest needs."""
-    custodian, key_file = scratch.actor(), scratch.layout.people / "officer.pem"
-    public_key, due = person_keys.generate(key_file), day_of(now, scratch.config.offset) + 30
-    record = impact.Impact(
-        description="Tracks made up for a test.",
-        necessity="Shows that lists of sensitive places suppress.",
-        risks=("none",),
-        measures=("deleted at the end",),
-        approved_by="officer",
-        next_due=due,
-    )
-    with scratch.writing() as session:
-        accounts.add(
-            session,
-            person_id="officer",
-            name="Officer",
-            roles=["privacy"],
-            public_key=public_key,
-            by=custodian,
-            now=now,
-        )
-        impact.draft(session, record, actor=custodian, now=now)
-    officer = scratch.actor(key_file)
-    with scratch.writing() as session:
-        impact.approve(session, record, actor=officer, now=now)
-
-
-def _add_supplier(scratch: Deployment, dates: tuple[int, int], now: int) -> None:
-    contract = Contract(
-        id=_SUPPLIER,
-        name="Suppression test",
-        schema="simple",
-        collection_method="synthetic",
-        basis="synthetic-or-test-data",
-        dates_from=dates[0],
-        dates_to=dates[1],
-        purposes=("dpv:ScientificResearch",),
-        notice_version="",
-        notice_sha256="",
-        notice_language="",
-        raw_days=1,
-        derived_days=1,
-        jurisdiction="ZZ",
-        original_source="sensitive test",
-    )
-    today = day_of(now, scratch.config.offset)
-    assessment = Assessment(
-        supplier=_SUPPLIER,
-        ownership="made up",
-        assessed_at=today,
-        next_due=today + 30,
-        assessor="sensitive test",
-        consent_sample=(),
-        evidence_sha256="0" * 64,
-        result="pass",
-    )
-    actor = scratch.actor()
-    with scratch.writing() as session:
-        registry.add(session, contract, actor=actor, now=now, config=scratch.config)
-        registry.assess(session, _SUPPLIER, assessment, actor=actor, now=now)
+    days = sorted({day_of(t, d.config.offset) for t in pl.concat(tracks)["t"].to_list()})
+    with scratch.opened(d, folder / "deployment", _SUPPLIER, now=now) as made:
+        d.sensitive.copy(made.sensitive, now=now)
+        scratch.add_supplier(made, _SUPPLIER, (days[0], days[-1]), what="sensitive test", now=now)
+        made.ingest([file], _SUPPLIER, now=now)
+        return _counted(made, places, planted, controls, now)
 
 
 def _counted(
-    scratch: Deployment, places: list[Place], planted: pl.DataFrame, controls: pl.DataFrame, now: int
+    made: Deployment, places: list[Place], planted: pl.DataFrame, controls: pl.DataFrame, now: int
 ) -> Found:
-    held = {table: _held(scratch, table, now) for table in TABLES}
+    held = {table: _held(made, table, now) for table in TABLES}
     pings = held["pings"].select("device", *_FIX)
     survived, stored = (pings.join(fixes, on=_FIX) for fixes in (planted, controls))
     whose = pl.concat([survived, stored]).select("device", "place").unique()
-    offset = scratch.config.offset
+    offset = made.config.offset
     rest = stored.select("device", t="t", hour=pl.col("t") - (pl.col("t") + offset) % HOUR)
     # a stay at rest begins and ends with a fix at rest
     at_rest = held["stays"].join(rest, left_on=["device", "arrival"], right_on=["device", "t"], how="semi")
@@ -308,8 +231,8 @@ def _counted(
     return Found(tuple(found), len(stored))
 
 
-def _held(scratch: Deployment, table: str, now: int) -> pl.DataFrame:
-    with scratch.lake.snapshot(now) as snapshot:
+def _held(made: Deployment, table: str, now: int) -> pl.DataFrame:
+    with made.lake.snapshot(now) as snapshot:
         frames = [pl.read_parquet(file.path) for file in snapshot.files(table)]
     empty = pl.DataFrame(LAKE[table].empty_table())
     return pl.concat([empty, *frames]).cast(dict.fromkeys(empty.columns, pl.Int64))

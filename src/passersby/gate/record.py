@@ -18,6 +18,7 @@ from passersby.model.period import day_name, day_of
 from passersby.model.question import Question
 from passersby.model.release import Release
 from passersby.model.weights import Weights
+from passersby.policy import audits
 from passersby.privacy import answers
 from passersby.privacy.accounting import epsilon_for, micro_rho_for
 from passersby.privacy.hierarchy.release import Measured
@@ -99,6 +100,8 @@ def draft(parts: Parts, planned: Planned, measured: Measured, *, now: int) -> Dr
 
 def _facts(parts: Parts, planned: Planned, measured: Measured, now: int) -> Facts:
     question, measure, config = planned.question, planned.measure, parts.config
+    with parts.database.read() as session:
+        audit = audits.for_label(session, measure.name, config.offset)
     periods = tuple(period.name for period in question.periods)
     first, last = (day_name(day_of(t, config.offset)) for t in (question.span.start, question.span.end - 1))
     return Facts(
@@ -124,6 +127,7 @@ def _facts(parts: Parts, planned: Planned, measured: Measured, now: int) -> Fact
         sampler=measured.sampler,
         shown_mass=measured.shown_mass,
         weights=question.weights.facts() if question.weights else None,
+        audit=audit,
         filters="; ".join(f"{name} {', '.join(values)}" for name, values in question.filters),
     )
 

@@ -9,80 +9,21 @@ population, timing, invariants, bounds and the definitions of the views.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
-from passersby.errors import BadRecord
 from passersby.model.cost import MicroRho
 from passersby.privacy.accounting import PERIODS, composed
 from passersby.privacy.hierarchy.plan import Plan, level_name
+from passersby.privacy.label_fields import validate
 from passersby.privacy.noise import UNIT, implementation
 
 Label = dict[str, Any]
 
-FIELDS: Mapping[str, Any] = {
-    "name": str,
-    "data_curators": list,
-    "description": str,
-    "intended_use": str,
-    "data_product_type": str,
-    "data_product_region": str,
-    "data_product_sector": str,
-    "publication_date": str,
-    "dp_variant": {"variant_name": str, "data_domain": str, "unprotected_quantities": list},
-    "privacy_loss": {
-        "privacy_unit": str,
-        "privacy_parameters": {"micro_rho": int, "epsilon": float, "delta": float},
-        "details": str,
-    },
-    "deployment_model": {
-        "model_name": str,
-        "actors": list,
-        "release_type": str,
-        "data_source_type": str,
-        "access_type": str,
-    },
-    "accounting": {"post_processing": str, "composition": dict},
-    "implementation": {
-        "preprocessing_and_hyperparameter_tuning": str,
-        "mechanisms": list,
-        "justification": str,
-    },
-    "log_origin": str,
-    "total_spend": dict,
-    "revision": int,
-    "shown_mass": float,
-    "sample_coverage": str,
-    "contribution_bound": str,
-    "invariants": str,
-    "residual_timing": str,
-    "views": dict,
-    "limits": list,
-}
-"""Required fields and their types; a nested mapping is a nested object."""
-
-WEIGHTED: Mapping[str, Any] = {
-    "weights": {
-        "census_sha256": str,
-        "residents": str,
-        "cap": int,
-        "largest": int,
-        "mean": float,
-        "strata": int,
-        "cells_capped": float,
-        "people_left_out": float,
-        "coverage": float,
-        "bias": float,
-        "error": float,
-        "how": str,
-        "warning": str,
-    }
-}
-"""The field that an answer has beside them where devices are weighted by their homes."""
+NOT_AUDITED = "not audited: no audit of the software's version that made this answer is on record"
 
 UNIT_TEXT = (
     "one device over one period (an ISO week): all that the device does in the week, or its absence. "
@@ -155,6 +96,7 @@ class Facts:
         filters: the question's filters, in words; empty for none.
         sampler: name of what drew the noise.
         weights: numbers of the field `weights`, where devices are weighted by their homes.
+        audit: the field `audit`, where an audit of this version is on record.
         shown_mass: share of the released total that lies in shown rows, from noisy values.
         suppliers: kinds of data sources.
     """
@@ -180,6 +122,7 @@ class Facts:
     sampler: str
     shown_mass: float
     weights: Mapping[str, Any] | None = None
+    audit: Mapping[str, Any] | None = None
     filters: str = ""
     sharing: int = 1
     suppliers: str = field(default="location pings of mobile apps, delivered under contract")
@@ -217,27 +160,13 @@ def build(facts: Facts) -> Label:
         "and is not covered by the guarantee",
         "views": dict(VIEWS),
         "limits": [*LIMITS, facts.witnesses, *([facts.border] if facts.border else [])],
+        "audit": NOT_AUDITED if facts.audit is None else dict(facts.audit),
     }
     if facts.weights is not None:
         label["limits"][LIMITS.index(NOT_ADJUSTED)] = WEIGHTS_WARNING
         label["weights"] = {**facts.weights, "how": WEIGHTS_HOW, "warning": WEIGHTS_WARNING}
     validate(label)
     return label
-
-
-def validate(label: Mapping[str, Any]) -> None:
-    """Check that a label has every field, of the right type and not empty, and no other.
-
-    Raises:
-        BadRecord: it has not; the message names the fields.
-    """
-    wanted = {**FIELDS, **WEIGHTED} if "weights" in label else FIELDS
-    wrong = sorted(_wrong(label, wanted, ""))
-    if wrong:
-        raise BadRecord(
-            f"The label is not complete: {', '.join(wrong)}.",
-            "See docs/explanation/mechanism.md for the fields.",
-        )
 
 
 def to_yaml(label: Mapping[str, Any]) -> str:
@@ -248,30 +177,6 @@ def to_yaml(label: Mapping[str, Any]) -> str:
 def to_json(label: Mapping[str, Any]) -> str:
     """Return the label as indented JSON, fields in their order."""
     return json.dumps(label, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _wrong(found: Any, wanted: Mapping[str, Any], path: str) -> Iterator[str]:  # noqa: ANN401 (parsed JSON)
-    if not isinstance(found, Mapping):
-        yield path.rstrip(".") or "label"
-        return
-    yield from (f"{path}{name}" for name in found if name not in wanted)
-    for name, kind in wanted.items():
-        value = found.get(name)
-        if isinstance(kind, Mapping):
-            yield from _wrong(value, kind, f"{path}{name}.")
-        elif not _is(value, kind):
-            yield f"{path}{name}"
-
-
-def _is(value: object, kind: type) -> bool:
-    """Tell whether a value has the type and says something; an empty list may be a fact."""
-    if kind is float:
-        return type(value) in {int, float} and math.isfinite(float(value))  # type: ignore[arg-type]  # a number here
-    if kind is int:
-        return type(value) is int
-    if kind is str:
-        return isinstance(value, str) and bool(value.strip())
-    return isinstance(value, kind)
 
 
 def _place(facts: Facts) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from passersby.store import audit_tables as _audit
 from passersby.store import duty_tables as _duty
 from passersby.store import keys_tables as _keys
 from passersby.store import lineage_tables as _lineage
@@ -16,4 +17,7 @@ from passersby.store.tables import Base
 
 __all__ = ["Base"]
 
-_MODULES = (_duty, _keys, _lineage, _notice, _order, _proposal, _sensitive, _subject, _supplier, _witness)
+_MODULES = (
+    *(_audit, _duty, _keys, _lineage, _notice, _order, _proposal, _sensitive, _subject, _supplier),
+    _witness,
+)

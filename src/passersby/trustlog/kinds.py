@@ -128,6 +128,18 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "person.rekeyed": ("person", "old_key", "new_key", "proposal"),
         "programme.reviewed": ("document_sha256", "by", "next_due"),
         "risk.assessed": ("proposal", "weeks", "report_sha256", "by"),
+        "audit.run": (
+            "measure",
+            "epsilon",
+            "delta",
+            "bound",
+            "confidence",
+            "canaries",
+            "guesses",
+            "correct",
+            "software",
+            "by",
+        ),
     }
 )
 """Kind of entry -> names of its public fields. Every other field is a salted commitment."""
@@ -213,6 +225,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "person.rekeyed": "Two others replaced a person's lost key; the old one signs nothing more.",
         "programme.reviewed": "An overseer reviewed the whole programme, and signed the report's hash.",
         "risk.assessed": "How identifiable the people in the lake are was computed; two people had agreed.",
+        "audit.run": "An attack on made-up data showed that at least the epsilon `bound` is lost.",
     }
 )
 """Kind of entry -> one sentence for a reader of the log."""

@@ -47,6 +47,7 @@ NUMBERS: Tree = MappingProxyType(
             "assessments_drafted": "impact.drafted",
             "assessments_approved": "impact.approved",
             "programme_reviews": "programme.reviewed",
+            "audits": "audit.run",
             "cases_closed": "case.closed",
             "questions_drawn": "review.drawn",
             "alerts_closed": "alert.closed",

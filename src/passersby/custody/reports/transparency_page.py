@@ -240,6 +240,7 @@ def _oversight(public: Mapping[str, Any]) -> Section:
             _count("Drafts of the impact assessment", oversight["assessments_drafted"]),
             _count("Impact assessments approved", oversight["assessments_approved"]),
             _count("Reviews of the whole programme", oversight["programme_reviews"]),
+            _count("Audits of the privacy that is claimed", oversight["audits"]),
             _count("Cases opened", sum(oversight["cases_opened"].values())),
             _count("Cases closed", oversight["cases_closed"]),
             _count("Answers drawn for a review", oversight["questions_drawn"]),
