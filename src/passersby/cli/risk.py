@@ -152,7 +152,7 @@ def _show_games(found: ReleaseAssessment) -> None:
         knows = [f"knows {game.knows}" for game in found.compared[0].games]
         columns = ["floor", "published", "wrong", *knows]
         rows = [
-            [str(c.floor), c.way, f"{c.error:.1%}", *(f"{game.auc:.0%}" for game in c.games)]
+            [str(c.floor), c.way, f"{c.error:.1%}", *(f"{game.right:.0%}" for game in c.games)]
             for c in found.compared
         ]
         out.print(table(columns, rows, right=columns[2:]))

@@ -84,7 +84,7 @@ def _played(sample: Trace, step: Step, offset: int, seed: int) -> list[Guessed]:
         for way in WAYS:
             published = _published(way, true, owner[inside], key[inside], rng)
             reference = np.where(expected >= FLOOR, expected, 0.0) if way == FLOORED else expected
-            score = scores(owner, published[key], reference[key], expected[key], devices)
+            score = scores(owner, (published - reference)[key], expected[key], devices)
             error = float(np.abs(published - true).sum() / true.sum())
             found[way].append((auc(score[group == 0], score[group == 2]), error))
     half = reach(third, devices - 2 * third)

@@ -16,17 +16,16 @@ def summed(number: Ints, values: Floats, size: int) -> Floats:
     return np.asarray(np.bincount(number, values, minlength=size), dtype=np.float64)
 
 
-def scores(owner: Ints, published: Floats, reference: Floats, expected: Floats, devices: int) -> Floats:
-    """Return how far counts at each device's places lie above the expected ones, rare places weighing more.
+def scores(owner: Ints, excess: Floats, expected: Floats, devices: int) -> Floats:
+    """Return how far counts at each device's places lie above what is expected, rare places weighing more.
 
     Args:
         owner: number of the device of each row (a device, a time and a place of its own).
-        published: the published count of each row's time and place.
-        reference: what the attacker would see published there, did the device not matter.
-        expected: what the attacker expects to be true there.
+        excess: by how much the published count of each row's time and place is above the usual one.
+        expected: the count that the attacker expects to be true there.
         devices: number of devices.
     """
-    return summed(owner, (published - reference) / (expected + 1), devices)
+    return summed(owner, excess / (expected + 1), devices)
 
 
 def auc(members: Floats, others: Floats) -> float:

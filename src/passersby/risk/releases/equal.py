@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from passersby.risk.guessing import Floats
-from passersby.risk.releases.membership import Guessed, knowing, seen
+from passersby.risk.releases.membership import Guessed, knowing
 from passersby.risk.releases.raw import Drawn
 
 FLOORS = (5, 10, 20)
@@ -49,12 +48,7 @@ def compare(drawn: Drawn, *, seed: int) -> tuple[Compared, ...]:
         # the mean of |noise| is its deviation times the root of 2 / pi
         noise = lost / len(drawn.true) * math.sqrt(math.pi / 2)
         blurred = drawn.true + rng.normal(0, noise, len(drawn.true))
-        found.append(Compared(floor, FLOORED, lost / total, 0.0, _games(kept, drawn, floor)))
+        found.append(Compared(floor, FLOORED, lost / total, 0.0, knowing(kept, drawn, floor)))
         error = float(np.abs(blurred - drawn.true).sum()) / total
-        found.append(Compared(floor, NOISY, error, noise, _games(blurred, drawn, 0)))
+        found.append(Compared(floor, NOISY, error, noise, knowing(blurred, drawn, 0)))
     return tuple(comparison for comparison in found if comparison.games)
-
-
-def _games(values: Floats, drawn: Drawn, floor: float) -> tuple[Guessed, ...]:
-    games = knowing(drawn, seen(values, drawn, floor), floor)
-    return tuple(game for game in games if game is not None)

@@ -1,27 +1,33 @@
 """Who was among the counted, of a release as it was published: membership inference on the very numbers.
 
 The release is fixed and holds everybody of the raw file: there is nobody who was not counted. So each target
-plays alone, with a coin: either the release is shown as it is, or with what this device added taken out
-(rounded down to nothing where the count falls below the smallest that is told). Everybody else stays. What
-the attacker sees differs by this one device and by nothing else, noise and all: the game that differential
-privacy is about, with the noise that was really drawn. For counts that are sums, and for noise that is
-added to them, the second world is exactly what would have been published without the device and with the
-same noise.
+plays alone, in two worlds: the release is shown as it is, or with what this device added taken out (and left
+out where the count falls below the smallest that is told). Everybody else stays. What the attacker sees
+differs by this one device and by nothing else: for counts that are sums, and noise that is added to them,
+the second world is what would have been published without the device and with the same noise.
+
+The attacker says "counted" or "not counted" in each world by a rule that is fixed before: the likelihood
+ratio of the counts at the target's places and times (Neyman, Pearson 1933). That is stricter than the area
+under the curve, by which `counts` tells its games. There all is drawn anew for each game; here one error, of
+the attacker's idea or of the noise, is shared by all who were at the same places, and an area would take
+what is common to all of them for knowledge: among people who all do the same it would be 100%. Who can only
+guess is right in one of the two worlds: 50%.
 
 Attackers, each knowing all times and places of the target:
 
-- "half": knows also half of the devices, the reference, and expects twice their counts. The attacker of
-  Pyrgelis, Troncoso, De Cristofaro 2018 (NDSS), with the score of `counts`.
+- "half": knows also half of the other devices, and expects their counts, scaled to the sum of what is
+  published. The attacker of Pyrgelis,
+  Troncoso, De Cristofaro 2018 (NDSS), with the score of `counts`.
 - "everybody else": knows all other devices. The attacker against whom differential privacy is defined;
   exact counts cannot withstand it.
 - "nothing": has the release alone, and expects at each place and time the share of the place times the
   share of the time. After Guan, Guépin, Creţu, de Montjoye 2024 (PoPETs), "A Zero Auxiliary Knowledge
   Membership Inference Attack on Aggregate Location Data": they draw synthetic traces from the released
   marginals, count them with and without the target, and train a classifier. Here visits are independent, so
-  that the mean of such counts is known without drawing, and the score is linear: simpler, and weaker.
+  that the mean of such counts is known without drawing, and the score is a sum: simpler, and weaker.
 
-The last one is also played without raw data: made-up devices, each in one place a step drawn from the
-released counts, are added to the release or not.
+The last one is also played without raw data: made-up devices, whose steps and places are drawn from the
+same shares, are added to the release or not.
 """
 
 from __future__ import annotations
@@ -30,12 +36,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from passersby.risk.guessing import Floats, Ints, auc, reach, scores, summed
+from passersby.risk.guessing import Floats, Ints, scores, summed
+from passersby.risk.rates import wilson
 from passersby.risk.releases.raw import Drawn, Grid
 from passersby.risk.releases.release import Release
 
 LEAST = 100
-"""Targets on each side without whom there is no game."""
+"""Targets without whom there is no game."""
 MADE_UP = 2000
 STEPS = 40
 """Steps of time in which a made-up device is seen, at most."""
@@ -51,21 +58,24 @@ KNOWS = {
 
 @dataclass(frozen=True)
 class Guessed:
-    """How often an attacker is right about `targets` devices: the area under the curve, its 95% interval."""
+    """How often an attacker is right about `targets` devices in both worlds, with its 95% interval.
+
+    The interval (Wilson's) is that for the draw of devices; the release, and its noise, are one.
+    """
 
     knows: str
     targets: int
-    auc: float
+    right: float
     low: float
     high: float
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What is seen at each row of the targets: in the world they are in, and in that without them."""
+class World:
+    """What is seen at each row of the targets, and what the attacker expects there without the target."""
 
-    with_it: Floats
-    without: Floats
+    seen: Floats
+    expected: Floats
 
 
 def floor_of(release: Release) -> float:
@@ -75,114 +85,151 @@ def floor_of(release: Release) -> float:
     return 0.0 if release.noisy or not len(positive) or positive.min() <= 1 else float(positive.min())
 
 
-def floored(values: Floats, floor: float) -> Floats:
-    """Return counts as a release with this floor shows them: small ones are 0."""
-    return np.where(values >= floor, values, 0.0) if floor else values
-
-
-def seen(values: Floats, drawn: Drawn, floor: float) -> Seen:
-    """Return the worlds of the targets; `values` are the published counts, NaN where none is told."""
-    at = values[drawn.key]
-    return Seen(np.nan_to_num(at), np.nan_to_num(floored(at - drawn.n, floor)))
-
-
 def guess(release: Release, grid: Grid, drawn: Drawn) -> tuple[Guessed, ...]:
-    """Play with the drawn devices; () where a side would have fewer than `LEAST`."""
+    """Play with the drawn devices; () where there are fewer than `LEAST`."""
     values = grid.values(release)
-    expected = marginal(np.nan_to_num(values), grid)[drawn.key]
     floor = floor_of(release)
-    worlds = seen(values, drawn, floor)
-    games = (
-        *knowing(drawn, worlds, floor),
-        played(NOTHING, drawn, _usual(drawn, worlds, expected, floor)),
+    start, place = np.divmod(drawn.key, len(grid.places))
+    shares = Shares.of(np.nan_to_num(values).reshape(len(grid.starts), len(grid.places)))
+    added = drawn.n.astype(np.float64)
+    in_it, without = seen(values, drawn, floor)
+    alone = _played(
+        NOTHING,
+        drawn,
+        World(in_it, shares.expected(drawn.owner, start, place, np.zeros_like(added))),
+        World(without, shares.expected(drawn.owner, start, place, -added)),
+        floor,
     )
+    return tuple(game for game in (*knowing(values, drawn, floor), alone) if game is not None)
+
+
+def knowing(values: Floats, drawn: Drawn, floor: float) -> tuple[Guessed, ...]:
+    """Return the games of the attackers who know half of the devices, and everybody else.
+
+    `values` are the published counts by number, NaN where none is told.
+    """
+    in_it, without = seen(values, drawn, floor)
+    games = []
+    told = ~np.isnan(values)
+    scale = float(values[told].sum()) / max(float(drawn.known[told].sum()), 1.0)
+    half = max(scale, 1.0) * (drawn.known[drawn.key] - drawn.mine)
+    for knows, expected in ((HALF, half), (OTHERS, drawn.others)):
+        games.append(_played(knows, drawn, World(in_it, expected), World(without, expected), floor))
     return tuple(game for game in games if game is not None)
 
 
-def knowing(drawn: Drawn, worlds: Seen, floor: float) -> tuple[Guessed | None, Guessed | None]:
-    """Return the games of the attackers who know half of the devices, and everybody else."""
-    half = 2 * drawn.reference[drawn.key]
-    return (
-        played(HALF, drawn, _usual(drawn, worlds, half, floor)),
-        played(OTHERS, drawn, _likelihood(drawn, worlds, floor)),
-    )
+def seen(values: Floats, drawn: Drawn, floor: float) -> tuple[Floats, Floats]:
+    """Return what is published at each row of the targets, as it is and without the target; 0: not told."""
+    at = values[drawn.key]
+    return np.nan_to_num(at), np.nan_to_num(_floored(at - drawn.n, floor))
 
 
-def _published(drawn: Drawn, worlds: Seen) -> Floats:
-    return np.where(drawn.out[drawn.owner], worlds.without, worlds.with_it)
+def _floored(values: Floats, floor: float) -> Floats:
+    return np.where(values >= floor, values, 0.0) if floor else values
 
 
-def _usual(drawn: Drawn, worlds: Seen, expected: Floats, floor: float) -> Floats:
-    """Return the score of `counts` where such counts are expected without the target, before any floor."""
-    published = _published(drawn, worlds)
-    return scores(drawn.owner, published, floored(expected, floor), np.maximum(expected, 0), drawn.targets)
-
-
-def _likelihood(drawn: Drawn, worlds: Seen, floor: float) -> Floats:
-    """Return the likelihood ratio (Neyman, Pearson 1933), up to a factor, for noise alike everywhere."""
-    others = drawn.true[drawn.key] - drawn.n
-    reference = floored(others, floor)
-    more = floored(others + drawn.n, floor) - reference
-    part = more * (_published(drawn, worlds) - reference) - more**2 / 2
-    return summed(drawn.owner, part, drawn.targets)
-
-
-def played(knows: str, drawn: Drawn, score: Floats) -> Guessed | None:
-    """Return how well scores tell who is in from who is out; None for fewer than `LEAST` a side.
-
-    Who adds to no count that is told, in whichever world, is guessed about all the same.
-    """
-    there = (
-        np.bincount(drawn.owner, minlength=drawn.targets) > 0
-    )  # but not who was never at the places at the times
-    return _guessed(knows, score[there & ~drawn.out], score[there & drawn.out])
-
-
-def _guessed(knows: str, members: Floats, others: Floats) -> Guessed | None:
-    if min(len(members), len(others)) < LEAST:
+def _played(knows: str, drawn: Drawn, in_it: World, without: World, floor: float) -> Guessed | None:
+    if drawn.targets < LEAST:
         return None
-    area, half = auc(members, others), reach(len(members), len(others))
-    return Guessed(knows, len(members) + len(others), area, max(0.0, area - half), min(1.0, area + half))
+    right = np.zeros(drawn.targets)
+    for world, sign in ((in_it, 1), (without, -1)):
+        right += _right(_ratio(knows, drawn.owner, drawn.n, world, floor, drawn.targets), sign) / 2
+    return _guessed(knows, right)
 
 
-def marginal(values: Floats, grid: Grid) -> Floats:
-    """Return the counts that shares of places and shares of times would give; none below 0."""
-    table = np.maximum(values, 0).reshape(len(grid.starts), len(grid.places))
-    total = max(float(table.sum()), 1.0)
-    return np.outer(table.sum(axis=1), table.sum(axis=0)).ravel() / total
+def _ratio(knows: str, owner: Ints, n: Ints | int, world: World, floor: float, devices: int) -> Floats:
+    """Return the likelihood ratio of "counted", up to a factor: above 0 the attacker says so.
+
+    Who knows everybody else is uncertain of the noise alone, which is alike everywhere; the others of the
+    people, whose number varies as much as it is large.
+    """
+    expected = np.maximum(world.expected, 0)
+    usual = _floored(expected, floor)
+    more = _floored(expected + n, floor) - usual
+    excess = more * (world.seen - usual) - more**2 / 2
+    return scores(owner, excess, np.zeros_like(expected) if knows == OTHERS else expected, devices)
+
+
+def _right(ratio: Floats, sign: int) -> Floats:
+    """Return 1 where the sign of a ratio is right, 0 where it is wrong, 1/2 where it says nothing."""
+    return (np.sign(ratio) * sign + 1) / 2
+
+
+def _guessed(knows: str, right: Floats) -> Guessed:
+    share = float(right.mean())
+    return Guessed(knows, len(right), share, *wilson(share, len(right)))
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Totals of a release by start and by place: what an attacker has who has the release alone."""
+
+    starts: Floats
+    places: Floats
+
+    @classmethod
+    def of(cls, table: Floats) -> Shares:
+        """Return the totals of counts (start, place); negative ones count as 0."""
+        table = np.maximum(table, 0)
+        return cls(table.sum(axis=1), table.sum(axis=0))
+
+    def expected(self, owner: Ints, start: Ints, place: Ints, change: Floats) -> Floats:
+        """Return at each row the share of its place times that of its start, in its device's world.
+
+        `change` is what the counts of each row are changed by in that world: it changes the totals too.
+        """
+        by_start = self.starts[start] + _of_same(owner, start, change)
+        by_place = self.places[place] + _of_same(owner, place, change)
+        devices = int(owner.max(initial=-1)) + 1
+        total = self.starts.sum() + summed(owner, change, devices)[owner]
+        found: Floats = np.maximum(by_start, 0) * np.maximum(by_place, 0) / np.maximum(total, 1.0)
+        return found
+
+
+def _of_same(owner: Ints, group: Ints, change: Floats) -> Floats:
+    """Return at each row the sum of the changes of the rows of the same device and group."""
+    _, number = np.unique(owner * (int(group.max(initial=0)) + 1) + group, return_inverse=True)
+    sums = summed(number, change, int(number.max(initial=-1)) + 1)
+    return np.asarray(sums[number], dtype=np.float64)
 
 
 def made_up(release: Release, *, seed: int) -> Guessed | None:
-    """Play with made-up devices and the release alone; None where it tells too little.
+    """Play with made-up devices and the release alone; None where it tells no count above 0.
 
     A device is in up to `STEPS` steps of time, drawn by their totals, and in each in one place, drawn by its
-    counts. Only places that are told are drawn: what is not told hides it altogether.
+    total. A count that is not told shows nothing of it.
     """
-    told = release.shown & (release.value > 0)
-    places, place = np.unique(release.place[told], return_inverse=True)
-    starts, start = np.unique(release.start[told], return_inverse=True)
-    value = release.value[told]
-    if not len(value):
+    places, place = np.unique(release.place, return_inverse=True)
+    starts, start = np.unique(release.start, return_inverse=True)
+    value = np.maximum(np.nan_to_num(release.value), 0)
+    shares = Shares(summed(start, value, len(starts)), summed(place, value, len(places)))
+    if not value.any():
         return None
-    order = np.lexsort((place, start))
-    place, start, value = place[order], start[order], value[order]
-    by_place, by_start = summed(place, value, len(places)), summed(start, value, len(starts))
-    expected = by_place[place] * by_start[start] / value.sum()
     rng = np.random.default_rng([seed, len(places)])
-    owner, row = _walks(value, by_start, rng, min(STEPS, len(starts)))
-    inside = rng.random(MADE_UP) < 0.5
-    published = value[row] + inside[owner]
-    score = scores(owner, published, expected[row], expected[row], MADE_UP)
-    return _guessed(MADE, score[inside], score[~inside])
+    owner, at, where = _walks(shares, rng)
+    code = start * len(places) + place
+    order = np.argsort(code)
+    near = order[np.minimum(np.searchsorted(code[order], at * len(places) + where), len(code) - 1)]
+    there = code[near] == at * len(places) + where
+    floor = floor_of(release)
+    # no row means nobody in an exact release that tells all it has, and untold in any other
+    untold = np.where(there, ~release.shown[near], bool(floor) or release.noisy or not release.shown.all())
+    shown = np.where(there, np.nan_to_num(release.value[near]), 0.0)
+    right = np.zeros(MADE_UP)
+    for added, sign in ((1.0, 1), (0.0, -1)):
+        change = np.where(untold, 0.0, added)
+        world = World(shown + change, shares.expected(owner, at, where, change))
+        right += _right(_ratio(MADE, owner, 1, world, floor, MADE_UP), sign) / 2
+    return _guessed(MADE, right)
 
 
-def _walks(value: Floats, by_start: Floats, rng: np.random.Generator, steps: int) -> tuple[Ints, Ints]:
-    """Return (device, row of the release) for made-up devices; rows are sorted by start."""
-    # the largest keys of a race of exponentials are a draw without replacement, by weight
-    race = rng.exponential(size=(MADE_UP, len(by_start))) / by_start
-    chosen = np.argpartition(race, steps - 1, axis=1)[:, :steps]
-    ends = np.cumsum(value)
-    before = np.concatenate([[0.0], np.cumsum(by_start)])[:-1]
-    at = before[chosen] + rng.random(chosen.shape) * by_start[chosen]
-    row = np.minimum(np.searchsorted(ends, at.ravel(), side="right"), len(value) - 1)
-    return np.repeat(np.arange(MADE_UP), steps), row.astype(np.int64)
+def _walks(shares: Shares, rng: np.random.Generator) -> tuple[Ints, Ints, Ints]:
+    """Return (device, start, place) of made-up devices, the latter two as numbers."""
+    visited = np.flatnonzero(shares.starts > 0)
+    steps = min(STEPS, len(visited))
+    # the first of a race of exponentials are a draw without replacement, by weight
+    race = rng.exponential(size=(MADE_UP, len(visited))) / shares.starts[visited]
+    start = visited[np.argpartition(race, steps - 1, axis=1)[:, :steps]].ravel()
+    ends = np.cumsum(shares.places)
+    where = np.searchsorted(ends, rng.random(len(start)) * ends[-1], side="right")
+    return np.repeat(np.arange(MADE_UP), steps), start, np.minimum(where, len(ends) - 1)

@@ -44,8 +44,8 @@ Flags = npt.NDArray[np.bool_]
 Rows = tuple[Ints, Ints, Ints]
 """What devices add: number of the device in the trace, number of the count, by how much."""
 
-_REFERENCE, _OUT = 20, 21
-"""Bits of a device's number, which is random: who is the attacker's reference, who is taken out."""
+_COIN = 20
+"""The bit of a device's number, which is random, that tells whom the attacker knows."""
 
 
 @dataclass(frozen=True)
@@ -133,30 +133,31 @@ def grid_of(release: Release) -> tuple[Release, Grid] | None:
 class Drawn:
     """Raw data counted by a release's grid.
 
-    `true` are the counts of all devices, `reference` those of the devices that the attacker knows, about
-    half. The others that were drawn are the targets: rows (`owner`, `key`, `n`) as of `Grid.rows`; `out`
-    tells which of them are taken out. `near` is the sum of differences between the release and the true
-    counts by the sum of the release's counts.
+    `true` are the counts of all devices by number, `known` those of the devices that the attacker knows,
+    about half. The drawn devices are the targets; each adds `n` to count `key`, in rows sorted by (`owner`,
+    `key`). `others` is the true count of each row without its owner, `mine` what the owner adds to `known`.
+    `near` is the sum of differences between the release and the true counts by the sum of the release's.
     """
 
     measure: str
     near: float
     true: Floats
-    reference: Floats
     owner: Ints
     key: Ints
     n: Ints
-    out: Flags
+    others: Floats
+    known: Floats
+    mine: Floats
 
     @property
     def targets(self) -> int:
         """How many devices are guessed about."""
-        return len(self.out)
+        return int(self.owner.max(initial=-1)) + 1
 
 
 @dataclass(frozen=True)
 class Counted:
-    """Raw data counted by the grid of each release; `sample` are the drawn devices, reference and targets."""
+    """Raw data counted by the grid of each release; `sample` are the drawn devices."""
 
     facts: Facts
     drawn: tuple[Drawn, ...]
@@ -184,30 +185,29 @@ def count(
         known = [{way: np.zeros(grid.size) for way in WAYS} for _, grid in grids]
         for part in traces.parts():
             trace = part()
-            reference = _bit(trace, _REFERENCE)
+            reference = _known(trace)
             for number, (_, grid) in enumerate(grids):
                 for way, (owner, key, n) in grid.all_rows(trace):
                     np.add.at(true[number][way], key, n)
                     mine = reference[owner]
                     np.add.at(known[number][way], key[mine], n[mine])
         sample = traces.sample
-    rows = np.repeat(~_bit(sample, _REFERENCE), np.diff(sample.starts()))
-    targets = Trace(sample.device[rows], sample.minute[rows], sample.cell[rows])
     drawn = []
     for number, (release, grid) in enumerate(grids):
         way, near = _nearest(grid.values(release), true[number])
-        added = grid.rows(targets, way)
-        out = _bit(targets, _OUT)
-        drawn.append(Drawn(way.measure, near, true[number][way], known[number][way], *added, out))
+        owner, key, n = grid.rows(sample, way)
+        own = np.where(_known(sample)[owner], n, 0).astype(np.float64)
+        _, owner = np.unique(owner, return_inverse=True)  # who is nowhere in the release is not guessed about
+        every = true[number][way]
+        others = every[key] - n
+        drawn.append(Drawn(way.measure, near, every, owner, key, n, others, known[number][way], own))
     return Counted(facts, tuple(drawn), sample)
 
 
-def _bit(trace: Trace, number: int) -> Flags:
-    """Return a coin for each device of a trace: its number is a hash."""
-    if not len(trace.device):
-        return np.empty(0, dtype=np.bool_)
+def _known(trace: Trace) -> Flags:
+    """Return whether the attacker knows each device of a trace: a coin, since its number is a hash."""
     devices = trace.device[trace.starts()[:-1]]
-    found: Flags = (devices >> np.uint64(number)) % np.uint64(2) == 1
+    found: Flags = (devices >> np.uint64(_COIN)) % np.uint64(2) == 1
     return found
 
 

@@ -155,6 +155,8 @@ def _frames(path: Path, columns: Columns) -> Iterator[pl.DataFrame]:
         return
     first = True
     for block in blocks(source):
+        if first and block.lines == 1:  # a header and no row
+            return
         try:
             yield pl.read_csv(
                 io.BytesIO(block.data),

@@ -128,7 +128,7 @@ def _guessed(game: Guessed) -> Json:
     return {
         "attacker_knows": game.knows,
         "targets": game.targets,
-        "auc": round(game.auc, 3),
+        "right": round(game.right, 3),
         "low": round(game.low, 3),
         "high": round(game.high, 3),
     }

@@ -26,7 +26,7 @@ def verdict(found: Assessment) -> str:
     sentences = [_kind(exact, len(found.releases))]
     if worst := _worst(found):
         sentences.append(_guessed(worst))
-    sentences += [bounds_text(b) for b in found.bounds if b.hidden and b.wholes]
+    sentences += [bounds_text(b) for b in found.bounds if b.exact.rate or b.few.rate]
     if found.differences is not None and found.differences.few.rate:
         sentences.append(differences_text(found.differences))
     if found.averaged is not None:
@@ -45,13 +45,13 @@ def _kind(exact: int, number: int) -> str:
 
 
 def _worst(found: Assessment) -> Guessed | None:
-    """Return the game to be told first: of real devices, if there is one; not that of who knows everybody else.
+    """Return the game to be told first: of real devices, if there is one; none of who knows everybody else.
 
     That attacker is right about all exact counts, which says nothing about a release.
     """
     real = [game for played in found.played for game in played.games if game.knows != OTHERS]
     made = [release.made_up for release in found.releases if release.made_up is not None]
-    return max(real or made, key=lambda game: game.auc, default=None)
+    return max(real or made, key=lambda game: game.right, default=None)
 
 
 def _guessed(game: Guessed) -> str:
@@ -62,7 +62,7 @@ def _guessed(game: Guessed) -> str:
 
 def guess_text(game: Guessed) -> str:
     """Return how often an attacker is right."""
-    return f"{game.auc:.0%} of the time ({game.low:.0%} to {game.high:.0%})"
+    return f"{game.right:.0%} of the time ({game.low:.0%} to {game.high:.0%})"
 
 
 def calculated(found: Assessment) -> list[str]:
@@ -79,14 +79,15 @@ def bounds_text(found: Bounds) -> str:
     """Return what totals tell of counts that are not told."""
     if not found.hidden:
         return "No count is left out where totals could tell it."
-    if not found.wholes and found.agree is not None:
+    if not found.exact.rate and not found.wholes:
         return (
-            f"Counts do not add up ({found.agree:.0%} of {found.checked:,} wholes do), as those of distinct "
-            "devices: totals give nothing away by subtraction."
+            f"Counts do not add up ({found.agree or 0:.0%} of {found.checked:,} wholes do), as those of "
+            "distinct devices: totals give nothing away by subtraction."
         )
+    exact, few = _plain(found.exact), _plain(found.few)
     return (
-        f"Of {found.hidden:,} counts that are not told, totals less their parts determine "
-        f"{_plain(found.exact)} exactly, and show {_plain(found.few)} to be 1 to {FEW} people."
+        f"Of {found.hidden:,} counts that are not told, other releases and totals less their parts "
+        f"determine {exact} exactly, and show {few} to be 1 to {FEW} people."
     )
 
 
@@ -112,8 +113,8 @@ def recovered_text(found: Recovered) -> str:
     return (
         f"From exact counts of {found.devices} devices by these places and steps, tracks of one day are "
         f"recovered right in {found.accuracy:.0%} of the steps ({found.low:.0%} to {found.high:.0%}); tracks "
-        f"put together at random would be in {found.chance:.0%}. Half of the recovered places are within "
-        f"{found.metres / 1000:,.1f} km."
+        f"put together at random would be in {found.chance:.0%}. Half of the recovered places are "
+        + (f"within {found.metres / 1000:,.1f} km." if found.metres else "the true ones.")
     )
 
 
@@ -129,8 +130,8 @@ def made_up_text(release: Described) -> str:
 def _judged(found: Assessment) -> str:
     games = [game for played in found.played for game in played.games if game.knows != OTHERS]
     games += [release.made_up for release in found.releases if release.made_up is not None]
-    guessed = any(game.auc - 0.5 > _FAR * (game.auc - game.low) for game in games)
-    derived = any(b.wholes and (b.exact.rate or b.few.rate) for b in found.bounds)
+    guessed = any(game.right - 0.5 > _FAR * (game.right - game.low) for game in games)
+    derived = any(b.exact.rate or b.few.rate for b in found.bounds)
     different = found.differences is not None and bool(found.differences.few.rate)
     alone = any(_small_shares(release) for release in found.releases)
     if guessed or derived or different:
