@@ -7,7 +7,9 @@ from pathlib import Path
 
 import h3.api.numpy_int as h3i
 import numpy as np
+import polars as pl
 
+from passersby.model.cells import cells_at
 from passersby.risk.releases.columns import recognised
 from passersby.risk.releases.release import Release, read
 
@@ -46,3 +48,16 @@ def load(path: Path, text: str, offset: int = 0) -> Release:
     columns = recognised(path)
     assert columns is not None
     return read(path, columns, offset=offset)
+
+
+def published(rows: list[tuple[str, int, float, float]], resolution: int, floor: int = 0) -> str:
+    """Return a release of devices by the hour; counts below a floor are empty."""
+    name, t, lat, lon = zip(*rows, strict=True)
+    start = np.array(t) // 3600 * 3600
+    cell = cells_at(np.array(lat), np.array(lon), resolution)
+    frame = pl.DataFrame({"name": name, "cell": cell, "start": start}).unique()
+    lines = [
+        f"{cell:x},{start},{n if n >= floor else ''}"
+        for cell, start, n in frame.group_by("cell", "start").len().sort("cell", "start").rows()
+    ]
+    return "\n".join(["cell,start,devices", *lines]) + "\n"

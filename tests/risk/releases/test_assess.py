@@ -6,33 +6,18 @@ import json
 import re
 from pathlib import Path
 
-import numpy as np
-import polars as pl
 import pytest
 
 from passersby.cli import main
-from passersby.model.cells import cells_at
 from passersby.risk.assess import Options
 from passersby.risk.releases import report, words
 from passersby.risk.releases.assess import Assessment, assess, releases_of
 from passersby.risk.releases.membership import HALF, OTHERS
 from risk.given import MONDAY, csv, people
+from risk.releases.given import published
 
 NOW = MONDAY + 100 * 86_400
 GAME = {"attacker_knows", "targets", "right", "low", "high"}
-
-
-def published(rows: list[tuple[str, int, float, float]], resolution: int, floor: int = 0) -> str:
-    """Return a release of devices by the hour; counts below a floor are empty."""
-    name, t, lat, lon = zip(*rows, strict=True)
-    start = np.array(t) // 3600 * 3600
-    cell = cells_at(np.array(lat), np.array(lon), resolution)
-    frame = pl.DataFrame({"name": name, "cell": cell, "start": start}).unique()
-    lines = [
-        f"{cell:x},{start},{n if n >= floor else ''}"
-        for cell, start, n in frame.group_by("cell", "start").len().sort("cell", "start").rows()
-    ]
-    return "\n".join(["cell,start,devices", *lines]) + "\n"
 
 
 @pytest.fixture(scope="module")
