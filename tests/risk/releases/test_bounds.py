@@ -36,6 +36,11 @@ def test_two_that_are_left_are_not_determined() -> None:
     assert found.few.rate is None  # 0 to 6 each
 
 
+def test_what_is_not_told_is_below_the_smallest_that_is() -> None:
+    rows = _family(0, 2, own=15)
+    assert narrowed_of([release(rows)]) == [(1, 29)] * 2
+
+
 def test_cells_that_are_simply_not_there_are_found_too() -> None:
     rows = [row for hour in range(24) for row in _family(hour, 1) if row[2] is not None]
     found = bounds([release(rows)])

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
+
 import h3.api.numpy_int as h3i
 import numpy as np
 
 from passersby.privacy.accounting import micro_rho_for
 from passersby.privacy.noise import OpenDPSampler, scale_for
 from passersby.risk.releases import equal
-from passersby.risk.releases.membership import HALF, NOTHING, OTHERS, Guessed, floor_of, guess, made_up
+from passersby.risk.releases.membership import (
+    HALF,
+    NOTHING,
+    OTHERS,
+    Guessed,
+    Shares,
+    floor_of,
+    guess,
+    made_up,
+)
 from passersby.risk.releases.raw import Drawn, Grid
 from passersby.risk.releases.release import Release
 from risk.releases.given import DAY, HOME, release
@@ -68,6 +80,15 @@ def test_rare_places_give_members_away() -> None:
     assert made.low > 0.55
 
 
+def test_made_up_devices_stand_out_as_theory_has_it() -> None:
+    values = np.random.default_rng(11).poisson(30, GRID.size).astype(float)
+    found = made_up(_as_release(values), seed=3)
+    assert found is not None
+    # 24 counts of variance 30 are shifted by 1 each: the normal distribution's share below sqrt(24 / 30) / 2
+    theory = NormalDist().cdf(math.sqrt(HOURS / 30) / 2)
+    assert abs(found.right - theory) < 0.06  # 2,000 devices: five standard errors
+
+
 def test_people_who_all_do_the_same_cannot_be_told_apart() -> None:
     drawn = _drawn(np.tile(np.arange(HOURS) % 7, (2000, 1)))
     found = _played(drawn, drawn.true)
@@ -108,6 +129,19 @@ def test_a_floor_is_seen_in_the_release_and_hides_what_is_below() -> None:
     every = np.where(drawn.true >= 1000, drawn.true, np.nan)
     every[0] = 2000.0
     assert _played(drawn, every)[HALF].right < 0.55
+
+
+def test_what_is_expected_is_from_what_the_devices_own_world_shows() -> None:
+    table = np.random.default_rng(12).poisson(4, (5, 6)).astype(float)
+    owner, start, place = np.array([0, 0, 0, 1]), np.array([0, 1, 1, 2]), np.array([3, 3, 4, 5])
+    change = np.array([1.0, 2.0, 1.0, -1.0])
+    found = Shares.of(table).expected(owner, start, place, change)
+    for device in (0, 1):
+        mine = owner == device
+        world = table.copy()
+        np.add.at(world, (start[mine], place[mine]), change[mine])
+        plain = np.outer(world.sum(axis=1), world.sum(axis=0)) / world.sum()
+        np.testing.assert_allclose(found[mine], plain[start[mine], place[mine]])
 
 
 def test_few_devices_are_no_game() -> None:

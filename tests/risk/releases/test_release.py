@@ -52,6 +52,12 @@ def test_other_peoples_releases(tmp_path: Path, text: str, step: int) -> None:
     assert (found.h3, found.noisy, found.step) == (True, False, step)
 
 
+def test_negative_counts_mean_noise(tmp_path: Path) -> None:
+    text = f"cell,date,count\n{A},2026-05-11,12\n{B},2026-05-11,-3\n"
+    assert load(tmp_path / "noisy.csv", text).noisy
+    assert not load(tmp_path / "exact.csv", text.replace("-3", "3")).noisy
+
+
 def test_the_offset_is_that_of_times_without_one(tmp_path: Path) -> None:
     text = f"cell,start,count\n{A},2026-05-11T02:00,7\n"
     assert load(tmp_path / "release.csv", text, offset=7200).start.tolist() == [DAY]

@@ -103,6 +103,8 @@ def bounds(releases: Sequence[Release]) -> Bounds | None:
     None where no count is the whole of others, and none is told by one release that another does not tell.
     Where counts do not add up, as those of distinct visitors, nothing is derived: `wholes` is 0.
     """
+    if len(releases) == 1 and _flat(releases[0]):
+        return None
     nodes = _nodes(releases)
     told = nodes["value"].drop_nulls()
     explicit = bool(nodes["hidden"].any())
@@ -130,6 +132,11 @@ def bounds(releases: Sequence[Release]) -> Bounds | None:
     positive = told.filter(told > 0)
     smallest = int(positive.min() or 0) if len(positive) else 0  # type: ignore[arg-type]
     return _solved(nodes, equations, smallest, checked, agreeing)
+
+
+def _flat(release: Release) -> bool:
+    """Tell whether no count of a release is the whole of others."""
+    return len(release.resolutions) < 2 and not (release.place == TOTAL).any()
 
 
 def _solved(

@@ -20,8 +20,8 @@ from passersby.risk.releases.columns import Columns
 from passersby.sources.opening import blocks, fingerprint, opened
 from passersby.sources.times import Clock, epoch
 
-MOST_ROWS = 20_000_000
-"""Counts of one release: it is held in memory, 24 bytes a count."""
+MOST_ROWS = 10_000_000
+"""Counts of one release: it is held in memory (measured: about 200 bytes a count at the most)."""
 
 TOTAL = -1
 """The place of a count over all places."""
