@@ -12,6 +12,7 @@ import pytest
 import worlds
 from cli.test_docs import DOCS, Reader
 from risk.given import csv, people
+from risk.releases.given import published
 
 
 @pytest.mark.slow
@@ -25,8 +26,12 @@ def test_assess_a_file_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {"category": "clinic"},'
         ' "geometry": {"type": "Point", "coordinates": [7.5, 47.0]}}]}'
     )
-    assert Reader(tmp_path).follow(DOCS / "how-to" / "assess-a-file.md") == 5
+    rows = people(60, 3, seed=1)
+    Path("published.csv").write_text(published(rows, 6, floor=5))
+    Path("published-total.csv").write_text(published(rows, 5))
+    assert Reader(tmp_path).follow(DOCS / "how-to" / "assess-a-file.md") == 7
     assert "How identifiable" in Path("report.html").read_text(encoding="utf-8")
+    assert "What do these counts give away" in Path("release.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

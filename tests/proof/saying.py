@@ -118,6 +118,7 @@ def run_commands(world: worlds.World, folder: Path, said: Said) -> None:
         *saying_reports.commands(folder, world),
         ("risk", folder / "simple.csv"),
         ("risk", folder / "many.csv", "--html", folder / "risk.html", "--sensitive", folder / "clinic.csv"),
+        ("risk", folder / "rows.csv", "--raw", folder / "many.csv", "--html", folder / "released.html"),
     ):
         said.command(*command)
         if command[0] not in {"init", "synth", "person", "audit"} and "ingest" not in command:

@@ -143,6 +143,7 @@ def test_no_command_says_who_it_is(scene: Scene, tmp_path: Path) -> None:
         *("transparency.json", "transparency.html", "transparency.csv", "records.json", "records.html"),
         "dpia.html",
         "risk.html",
+        "released.html",
     }
     assert files <= {path.name for path in folder.iterdir()}
     for what, needles in _secrets(scene).items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from passersby.risk import counts
+from passersby.risk import counts, guessing
 from passersby.risk.grid import Step
 from risk.given import Row, trace
 
@@ -46,8 +46,8 @@ def test_scores_without_signal_stay_within_the_interval() -> None:
     rng = np.random.default_rng(3)
     outside = 0
     for _ in range(400):
-        auc = counts._auc(rng.normal(size=400), rng.normal(size=400))
-        outside += abs(auc - 0.5) > 1.96 * np.sqrt(801 / (12 * 400 * 400))
+        auc = guessing.auc(rng.normal(size=400), rng.normal(size=400))
+        outside += abs(auc - 0.5) > guessing.reach(400, 400)
     assert outside < 60  # 20 of 400 on average: more than 60 has a chance below 1e-12
 
 
@@ -55,7 +55,7 @@ def test_the_area_is_that_of_all_pairs() -> None:
     rng = np.random.default_rng(4)
     a, b = rng.integers(0, 6, 50).astype(float), rng.integers(0, 5, 70).astype(float)
     pairs = (a[:, None] > b).mean() + (a[:, None] == b).mean() / 2
-    assert counts._auc(a, b) == pytest.approx(pairs)
+    assert guessing.auc(a, b) == pytest.approx(pairs)
 
 
 def test_few_devices_are_no_game() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from passersby.risk.grid import EDGE, HOUR, Step
 from passersby.risk.rates import Rate, percent
+from passersby.risk.templates import filled
 from passersby.risk.uniqueness import POINTS
 
 _WIDTH, _HEIGHT = 640, 300
@@ -51,14 +51,7 @@ def curve(rate_of: Callable[[int, Step], Rate], resolutions: Sequence[int]) -> M
         "levels": [(_y(level / 4), f"{25 * level}%") for level in range(5)],
         "ticks": [(_x(x), x) for x in range(1, POINTS + 1)],
     }
-    environment = Environment(
-        loader=PackageLoader("passersby.risk", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return Markup(environment.get_template("curve.svg.j2").render(curve=shapes))  # noqa: S704 (our own template)
+    return filled("curve.svg.j2", curve=shapes)
 
 
 def _x(points: int) -> float:

@@ -19,9 +19,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from passersby.risk.grid import Step, bins, coarse, local
+from passersby.risk.guessing import Floats, Ints, auc, reach, scores
 from passersby.risk.linking import LEAST
 from passersby.risk.traces import Trace
 
@@ -33,9 +33,6 @@ GAMES = 5
 
 EXACT, FLOORED, NOISY = "exact counts", "counts of 20 or more", "counts with noise, ε = 1"
 WAYS = (EXACT, FLOORED, NOISY)
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -87,15 +84,14 @@ def _played(sample: Trace, step: Step, offset: int, seed: int) -> list[Guessed]:
         for way in WAYS:
             published = _published(way, true, owner[inside], key[inside], rng)
             reference = np.where(expected >= FLOOR, expected, 0.0) if way == FLOORED else expected
-            score = np.bincount(owner, ((published - reference) / (expected + 1))[key], minlength=devices)
+            score = scores(owner, (published - reference)[key], expected[key], devices)
             error = float(np.abs(published - true).sum() / true.sum())
-            found[way].append((_auc(score[group == 0], score[group == 2]), error))
-    last = devices - 2 * third
-    reach = 1.96 * math.sqrt((third + last + 1) / (12 * third * last))
+            found[way].append((auc(score[group == 0], score[group == 2]), error))
+    half = reach(third, devices - 2 * third)
     results = []
     for way, games in found.items():
-        auc, error = np.mean(games, axis=0).tolist()
-        results.append(Guessed(step, way, auc, max(0.0, auc - reach), min(1.0, auc + reach), error))
+        area, error = np.mean(games, axis=0).tolist()
+        results.append(Guessed(step, way, area, max(0.0, area - half), min(1.0, area + half), error))
     return results
 
 
@@ -117,10 +113,3 @@ def _rho(epsilon: float, delta: float) -> float:
     """Return the rho of zero-concentrated privacy that implies (epsilon, delta) (Bun, Steinke 2016, 1.3)."""
     log = math.log(1 / delta)
     return (math.sqrt(log + epsilon) - math.sqrt(log)) ** 2
-
-
-def _auc(members: Floats, others: Floats) -> float:
-    """Return the chance that a member's score is above another's, ties counting half (Mann, Whitney 1947)."""
-    every = np.sort(others)
-    below, up_to = (np.searchsorted(every, members, side=side).mean() for side in ("left", "right"))
-    return float((below + up_to) / 2 / len(every))

@@ -66,10 +66,15 @@ def share(count: int, of: int, *, exact: bool = False) -> Rate:
     part = count / of
     if exact:
         return Rate(part, part, part)
+    return Rate(part, *wilson(part, of))
+
+
+def wilson(part: float, of: int) -> tuple[float, float]:
+    """Return the 95% interval of a share that was found among so many draws."""
     spread = _Z**2 / of
     middle = (part + spread / 2) / (1 + spread)
     half = math.sqrt(part * (1 - part) * spread + spread**2 / 4) / (1 + spread)
-    return Rate(part, max(0.0, middle - half), min(1.0, middle + half))
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def rounded(count: int, of: int) -> Rate:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from passersby.model.period import instant_text
 from passersby.risk import charts, linking, words
 from passersby.risk.advice import advise
-from passersby.risk.assess import GROUPS, HEADLINE, POINTS, Assessment, days
+from passersby.risk.assess import GROUPS, HEADLINE, POINTS, Assessment, Options, days
 from passersby.risk.grid import EDGE, RESOLUTIONS, TIMES, Step
 from passersby.risk.linking import Linked
+from passersby.risk.templates import filled
 from passersby.risk.uniqueness import POINTS as MOST_POINTS
 from passersby.risk.worst import FACTS
 
@@ -116,12 +116,7 @@ def reproduce(found: Assessment) -> str | None:
     if found.lake is not None:
         return None
     options = found.options
-    words_ = ["passersby", "risk", *(name for name, _ in found.facts.files)]
-    words_ += ["--seed", str(options.seed), "--sample", str(options.sample)]
-    if options.offset:
-        words_ += ["--utc-offset", instant_text(0, options.offset)[19:]]
-    if options.schema:
-        words_ += ["--schema", options.schema]
+    words_ = reproduced([name for name, _ in found.facts.files], options)
     if options.sensitive is not None:
         words_ += ["--sensitive", options.sensitive.name]
     for path in options.other:
@@ -129,19 +124,22 @@ def reproduce(found: Assessment) -> str | None:
     return shlex.join(words_)
 
 
+def reproduced(names: Sequence[str], options: Options) -> list[str]:
+    """Return the words of a command over files that all reports have in common."""
+    words_ = ["passersby", "risk", *names, "--seed", str(options.seed), "--sample", str(options.sample)]
+    if options.offset:
+        words_ += ["--utc-offset", instant_text(0, options.offset)[19:]]
+    if options.schema:
+        words_ += ["--schema", options.schema]
+    return words_
+
+
 def html(found: Assessment) -> str:
     """Return the report as HTML: light or dark as the reader has it, and made to be printed."""
-    environment = Environment(
-        loader=PackageLoader("passersby.risk", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["thousands"] = lambda value: f"{value:,}"
     first, last = days(found.facts, found.options.offset)
     resolutions = [r for r in RESOLUTIONS if r >= 5]
-    return environment.get_template("report.html.j2").render(
+    return filled(
+        "report.html.j2",
         found=found,
         banner=words.BANNER,
         why_banner=words.WHY_BANNER,
