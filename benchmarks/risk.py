@@ -65,15 +65,14 @@ def generate(path: Path, pings: int, devices: int) -> None:
 
 
 def hourly(traces: Traces) -> Traces:
-    """Return the same traces by the hour: one row for each hour and cell that a device was seen in."""
+    """Return rows like those of presence: one cell for each hour in which a device was seen."""
     made = Traces(0, 1000, traces.threads)
     made._sorted = Spill((np.uint64, np.int32, np.int64))  # noqa: SLF001 (what `fill` does at its end)
 
     def reduced(found: Trace) -> Trace:
         minute = found.minute // 60 * 60
         new = np.ones(len(minute), dtype=np.bool_)
-        same = (found.device[1:] == found.device[:-1]) & (minute[1:] == minute[:-1])
-        new[1:] = ~(same & (found.cell[1:] == found.cell[:-1]))
+        new[1:] = (found.device[1:] != found.device[:-1]) | (minute[1:] != minute[:-1])
         return Trace(found.device[new], minute[new], found.cell[new])
 
     for part in traces.parts():

@@ -120,7 +120,8 @@ def time_reading(columns: Columns, folder: Path) -> Iterator[str]:
     paths = [folder / f"{i}.parquet" for i in range(PARTS)]
     for path, piece in zip(paths, parts(columns), strict=True):
         table = pa.table(dict(zip(COLUMNS, map(pa.array, piece), strict=True)))
-        options = replace(ENCODINGS["pings"], dictionary=("device", "accuracy_m", "delivery")).options()
+        encoding = replace(ENCODINGS["pings"], dictionary=("device", "accuracy_m", "delivery"))
+        options = encoding.options(table.column_names)
         pq.write_table(table, path, row_group_size=ROW_GROUP, **options)
 
     def read(path: Path) -> int:

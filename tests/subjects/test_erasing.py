@@ -308,7 +308,7 @@ def file_of(path: Path, devices: list[int], **changed: Any) -> FileRef:
         ],
         schema=PRESENCE,
     )
-    pq.write_table(table, path, **{**ENCODINGS["presence"].options(), **changed})
+    pq.write_table(table, path, **{**ENCODINGS["presence"].options(PRESENCE.names), **changed})
     return FileRef(1, path, "presence", 0, 0, len(devices), (1,), 0)
 
 

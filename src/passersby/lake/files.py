@@ -74,7 +74,9 @@ class FileWriter:
         with durable.as_operation_error(self._target.label):
             self._sink = durable.Sink(self._target.staged)
             try:
-                self._parquet = pq.ParquetWriter(self._sink, TABLES[table], **ENCODINGS[table].options())
+                self._parquet = pq.ParquetWriter(
+                    self._sink, TABLES[table], **ENCODINGS[table].options(TABLES[table].names)
+                )
             except BaseException:
                 self._sink.discard()
                 raise

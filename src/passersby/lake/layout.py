@@ -5,6 +5,7 @@ The encodings were chosen by measurement on pings of one day and bucket (docs/ex
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ class Encoding:
         single: a (day, bucket) has at most one visible file.
         dictionary: dictionary-encoded columns.
         delta: delta-encoded columns.
+        dense: columns that are not compressed: their deltas are as small as they get, and packing them again
+            costs a tenth of the time for nothing (docs/explanation/lake.md).
     """
 
     time: str
@@ -58,16 +61,17 @@ class Encoding:
     single: bool
     dictionary: tuple[str, ...]
     delta: tuple[str, ...]
+    dense: tuple[str, ...] = ()
 
-    def options(self) -> dict[str, Any]:
-        """Return the arguments of a Parquet writer.
+    def options(self, columns: Sequence[str]) -> dict[str, Any]:
+        """Return the arguments of a Parquet writer for a table of some columns.
 
         Statistics stand on the time column only: those of `device` would put pseudonyms into the
         footer, where an erasure that looks at rows does not find them.
         """
         return {
-            "compression": "zstd",
-            "compression_level": _ZSTD_LEVEL,
+            "compression": {name: "none" if name in self.dense else "zstd" for name in columns},
+            "compression_level": {name: _ZSTD_LEVEL for name in columns if name not in self.dense},
             "use_dictionary": list(self.dictionary),
             "column_encoding": dict.fromkeys(self.delta, _DELTA),
             "write_statistics": [self.time],
@@ -82,6 +86,7 @@ ENCODINGS = {
         single=False,
         dictionary=("device", "accuracy_m", "supplier", "delivery"),
         delta=("t", "lat_e5", "lon_e5"),
+        dense=("t", "lat_e5", "lon_e5"),
     ),
     "presence": Encoding(
         time="hour", strict=True, single=True, dictionary=("device", "pings"), delta=("hour",)
@@ -92,6 +97,7 @@ ENCODINGS = {
         single=True,
         dictionary=("device", "cell", "pings"),
         delta=("arrival", "departure"),
+        dense=("arrival", "departure"),
     ),
     "trips": Encoding(
         time="departure",
@@ -99,6 +105,7 @@ ENCODINGS = {
         single=True,
         dictionary=("device", "origin", "destination"),
         delta=("departure", "arrival", "distance_m"),
+        dense=("departure", "arrival", "distance_m"),
     ),
 }
 """Encoding of each table of `model.schema.TABLES`."""

@@ -46,9 +46,9 @@ def parent(cells: Cells, resolution: int, *, of: int) -> Cells:
         raise ValueError(msg)
     if resolution == of:
         return cells
-    step = np.int64(1 << (_DIGIT_BITS * (_MAX_RESOLUTION - resolution)))
-    lowered = cells - cells % step + (step - 1)
-    return lowered - np.int64((of - resolution) << _RESOLUTION_SHIFT)
+    below = np.int64((1 << (_DIGIT_BITS * (_MAX_RESOLUTION - resolution))) - 1)
+    # setting bits is `c - c % 2^k + 2^k - 1` of a number that is not negative, without its division
+    return (cells | below) - np.int64((of - resolution) << _RESOLUTION_SHIFT)
 
 
 def centre(cells: Cells, resolution: int, *, of: int) -> Cells:
