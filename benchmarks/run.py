@@ -27,6 +27,7 @@ FULL = (
     ("stays.py",),
     ("ask.py",),
     ("risk.py",),
+    ("attacks.py",),
     ("accuracy.py",),
     ("flows.py",),
 )
@@ -38,6 +39,7 @@ QUICK = (
     ("stays.py", "--pings", "5000000"),
     ("ask.py", "--rows", "5000000", "--devices", "40000"),
     ("risk.py", "--pings", "5000000", "--devices", "10000"),
+    ("attacks.py",),
     ("accuracy.py", "--quick"),
     ("flows.py", "--quick"),
 )

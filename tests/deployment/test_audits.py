@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 import worlds
-from passersby.deployment import audits
+from passersby.deployment import audits, scratch
 from passersby.errors import IntegrityError, Refusal, UsageError
 from passersby.gate import gate
 from passersby.policy import audits as records
@@ -93,6 +93,15 @@ def test_only_a_custodian_runs_one(asker: worlds.Asker, monkeypatch: pytest.Monk
 def test_what_cannot_be_audited_is_said(asker: worlds.Asker, wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         audits.run(asker.d, actor=asker.actor("custodian"), now=worlds.now(), **wrong)
+
+
+def test_two_scratch_folders_at_once_leave_each_other_alone(asker: worlds.Asker) -> None:
+    with scratch.folder(asker.d) as first:
+        with scratch.folder(asker.d) as second:
+            assert first != second
+        assert first.is_dir()
+        assert not second.exists()
+    assert not first.exists()
 
 
 @pytest.fixture

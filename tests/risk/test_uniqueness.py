@@ -92,3 +92,25 @@ def test_the_draws_must_be_in_the_file() -> None:
 def test_coarser_cells_are_unions_of_finer_ones() -> None:
     assert len(np.unique(coarse(CELLS, 9))) == 7
     assert len(np.unique(coarse(CELLS, 10))) == 49
+
+
+def test_the_curve_is_that_of_a_world_whose_curve_is_known() -> None:
+    """People who are anywhere at random, each hour anew: another one has p points with chance 1 / cells^p.
+
+    So the curve rises with p as in de Montjoye et al. (2013), and a cell that is coarser by one resolution
+    (seven times as large) takes as many more points as make up for it.
+    """
+    number, hours = 1500, 12
+    places = np.random.default_rng(5).integers(0, len(CELLS), (number, hours))
+    rows = [
+        (who, MINUTE // 60 * 60 + 60 * hour, int(places[who, hour]))
+        for who in range(number)
+        for hour in range(hours)
+    ]
+    steps = {Step("hour", 11): 343, Step("hour", 10): 49, Step("hour", 9): 7}
+    with traces(rows) as given_:
+        found = uniqueness.sizes(given_, tuple(steps), offset=0, seed=1)
+    for step, cells in steps.items():
+        alone = (found[step][0] == 1).mean(axis=0)
+        for p in range(1, 8):
+            assert alone[p - 1] == pytest.approx((1 - cells**-p) ** (number - 1), abs=0.07), (step, p)

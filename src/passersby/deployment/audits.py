@@ -59,7 +59,6 @@ _SHOWN = 0.9
 """Least share of canaries' cells that must be shown: what is hidden is not attacked, and proves nothing."""
 
 _FINEST = 7
-_PREFIX = ".audit-"
 _SUPPLIERS = ("audit-a", "audit-b")
 _LICENCE = _CASE = "audit"
 
@@ -121,7 +120,7 @@ def run(
         )
     with acts.refusals_logged(d, "audit.run", actor=actor, now=now), d.database.read() as session:
         require(session, actor, "custodian")
-    with scratch.folder(d, _PREFIX) as folder:
+    with scratch.folder(d) as folder:
         outcome = attack(d, folder, measure=measure, epsilon=epsilon, count=count, now=now, say=say)
     say("6 of 6: recording")
     with d.writing() as session:

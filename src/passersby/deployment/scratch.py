@@ -6,8 +6,6 @@ Tests of the whole path run in them, on made-up data: nothing of the deployment'
 from __future__ import annotations
 
 import dataclasses
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 
 from passersby.deployment.create import create
 from passersby.deployment.opened import Deployment
+from passersby.engines.spill import Spill
 from passersby.keys.signed import Actor
 from passersby.model.period import day_of
 from passersby.people import accounts
@@ -29,17 +28,18 @@ PURPOSE = "dpv:ScientificResearch"
 
 
 @contextmanager
-def folder(d: Deployment, prefix: str) -> Iterator[Path]:
-    """Make a folder within the deployment's for the length of the block; what a killed run left goes first.
+def folder(d: Deployment) -> Iterator[Path]:
+    """Make a folder within the deployment's for the length of the block, where no other process looks.
 
-    Args:
-        d: the deployment.
-        prefix: of the folder's name, an own one for each use.
+    What a killed run left goes with the next sweep of spilled data, which each opened engine begins with.
     """
-    for left in d.layout.root.glob(f"{prefix}*"):
-        shutil.rmtree(left)
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=d.layout.root) as made:
-        yield Path(made)
+    spill = Spill(d.layout.spill)
+    try:
+        made = spill.next()
+        made.mkdir(mode=0o700)
+        yield made
+    finally:
+        spill.close()
 
 
 @contextmanager

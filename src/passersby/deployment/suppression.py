@@ -33,7 +33,6 @@ TABLES = ("pings", "presence", "stays", "trips")
 """Where a visit must not survive."""
 
 _SUPPLIER = "suppression-test"
-_PREFIX = ".suppression-"
 _VISIT = 7
 """Fixes at the place: enough for a stay."""
 _STEP_S = 300
@@ -93,7 +92,7 @@ def run(d: Deployment, *, now: int, progress: Callable[[int, int], None] = lambd
         raise NotReady(
             "No list of sensitive places is in force.", "Load one: `passersby sensitive load FILE`."
         )
-    with scratch.folder(d, _PREFIX) as folder:
+    with scratch.folder(d) as folder:
         planted, controls = _tracks(places, cover, d.config.offset, now)
         progress(1, 3)
         later = max([now, *planted["t"].to_list(), *controls["t"].to_list()]) + 2 * DAY
