@@ -27,6 +27,8 @@ from passersby.policy import licence as licences
 from passersby.policy.refusals import REFUSALS
 from passersby.privacy.hierarchy.plan import make_plan
 
+pytestmark = pytest.mark.slow
+
 PARIS = Area.from_bbox(2.2, 48.8, 2.5, 48.95, resolution=5)
 BERN = (46.948, 7.447)
 

@@ -18,6 +18,8 @@ from passersby.privacy.hierarchy.columns import Columns
 from passersby.privacy.hierarchy.plan import make_plan
 from passersby.privacy.hierarchy.release import release_additive
 
+pytestmark = pytest.mark.slow
+
 AREA = Area.from_cells(np.array([ROOT]))
 HOMES = np.array([400, 500, 600, 450, 550, 650, 480])
 """Devices that live in each of seven cells."""

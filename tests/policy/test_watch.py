@@ -23,6 +23,8 @@ from passersby.trustlog.entries import JSON, append
 from policy.conftest import NOW, Enrol
 from policy.test_grants import LICENCE
 
+pytestmark = pytest.mark.slow
+
 ALL = Config(review_percent=100, alert_refusals=3)
 
 
