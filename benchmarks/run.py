@@ -28,6 +28,8 @@ FULL = (
     ("ask.py",),
     ("risk.py",),
     ("attacks.py",),
+    ("releases.py",),
+    ("lake_files.py",),
     ("accuracy.py",),
     ("flows.py",),
 )
@@ -40,6 +42,8 @@ QUICK = (
     ("ask.py", "--rows", "5000000", "--devices", "40000"),
     ("risk.py", "--pings", "5000000", "--devices", "10000"),
     ("attacks.py",),
+    ("releases.py",),
+    ("lake_files.py",),
     ("accuracy.py", "--quick"),
     ("flows.py", "--quick"),
 )

@@ -156,9 +156,12 @@ def _agreed(session: Session, number: int, actor: Actor, now: int) -> Proposal:
 
 
 def _used(session: Session, number: int) -> bool:
-    """Tell whether the log has an assessment under a proposal."""
-    entries = map(json.loads, session.scalars(select(LogEntry.body)))
-    return any(each["kind"] == _LOGGED and each["proposal"] == number for each in entries)
+    """Tell whether the log has an assessment under a proposal, behind the proposal's own entry."""
+    newest = select(LogEntry.body).order_by(LogEntry.index.desc()).execution_options(yield_per=1000)
+    for each in map(json.loads, session.scalars(newest)):
+        if each.get("proposal") == number and each["kind"] in {_LOGGED, "proposal.made"}:
+            return bool(each["kind"] == _LOGGED)
+    return False
 
 
 def _unchanged(session: Session, read: _Read) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from passersby.cli import main
 from passersby.risk.assess import Options
-from passersby.risk.releases import report, words
+from passersby.risk.releases import bounds, report, words
 from passersby.risk.releases.assess import Assessment, assess, releases_of
 from passersby.risk.releases.membership import HALF, OTHERS
 from risk.given import MONDAY, csv, people
@@ -69,6 +69,13 @@ def test_json_and_page_have_nobody_and_no_place_in_them(found: Assessment) -> No
     for output in (text, page):
         assert "phone-" not in output
         assert not re.search(r"\b8[56][0-9a-f]{13}\b|\b(46|47|7)\.\d{3,}", output)
+
+
+def test_more_counts_than_are_bounded_are_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MOST_PARTS", 10)
+    found = _assessed(folder, ["cells6-10.csv", "cells5-0.csv"], [])
+    assert found.bounds == ()
+    assert any("bounded by totals only up to" in reason for reason in found.left_out)
 
 
 def test_without_raw_files_it_is_said_what_was_left_out(folder: Path) -> None:

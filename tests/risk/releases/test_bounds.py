@@ -160,3 +160,9 @@ def test_bounds_are_those_of_trying_everything(tree: tuple[System, list[int]]) -
 def test_contradictions_are_told() -> None:
     ints = [np.array(column, dtype=np.int64) for column in ([5, 1, 1], [5, 2, 2], [0], [0, 0], [1, 2])]
     assert narrowed(System(*ints)) is None
+
+
+def test_more_parts_than_are_held_are_not_narrowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tested, "MOST_PARTS", 100)
+    with pytest.raises(tested.TooManyParts):
+        bounds([release(row for hour in range(24) for row in _family(hour, 1))])

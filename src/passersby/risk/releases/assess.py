@@ -23,7 +23,7 @@ from passersby.errors import UsageError
 from passersby.risk.assess import Options, Say
 from passersby.risk.releases import equal, membership, overlaps, tracks
 from passersby.risk.releases import raw as raw_counts
-from passersby.risk.releases.bounds import Bounds, bounds
+from passersby.risk.releases.bounds import MOST_PARTS, Bounds, TooManyParts, bounds
 from passersby.risk.releases.columns import Columns, recognised
 from passersby.risk.releases.equal import Compared
 from passersby.risk.releases.membership import Guessed
@@ -50,6 +50,7 @@ NO_TRACKS = (
 NO_FLOOR = (
     "Leaving out is not compared with noise: no floor of 5, 10 or 20 leaves out a part of these counts."
 )
+MANY = "{names}: what is not told is bounded by totals only up to {most:,} counts and parts of wholes."
 NOISE = "Bounds and differences are not derived from counts with noise: what they show is noise."
 MISFIT = 0.5
 """Where raw counts differ from a release by more of it, it may not be made of these files."""
@@ -168,7 +169,12 @@ def assess(
     exact = [release for release in releases if not release.noisy]
     if len(exact) < len(releases):
         left_out.append(NOISE)
-    groups = (bounds(group) for group in overlaps.populations(exact))
+    derived = []
+    for group in overlaps.populations(exact):
+        try:
+            derived.append(bounds(group))
+        except TooManyParts:
+            left_out.append(MANY.format(names=", ".join(r.name for r in group), most=MOST_PARTS))
     # 4 made up
     say("guessing about made-up devices")
     described = [_described(release, options) for release in releases]
@@ -178,7 +184,7 @@ def assess(
         releases=tuple(described),
         differences=overlaps.differences(releases),
         averaged=overlaps.averaged(releases),
-        bounds=tuple(group for group in groups if group is not None),
+        bounds=tuple(group for group in derived if group is not None),
         raw=None,
         played=(),
         compared=(),

@@ -15,11 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-import h3.api.numpy_int as h3i
 import numpy as np
 import polars as pl
 
-from passersby.model.cells import parent, resolution_of
+from passersby.model.cells import children, parent, resolution_of
 from passersby.risk.guessing import Ints
 from passersby.risk.rates import Rate, share
 from passersby.risk.releases.release import TOTAL, UNTIMED, Release
@@ -38,6 +37,10 @@ _ROUNDS = 200
 _KEY = ("place", "start", "step")
 _UP = ("up_place", "up_start", "up_step")
 _Find = Callable[[pl.DataFrame, bool], pl.DataFrame]
+
+
+class TooManyParts(Exception):
+    """There are more counts and parts of wholes than are held in memory."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,9 @@ def bounds(releases: Sequence[Release]) -> Bounds | None:
 
     None where no count is the whole of others, and none is told by one release that another does not tell.
     Where counts do not add up, as those of distinct visitors, nothing is derived: `wholes` is 0.
+
+    Raises:
+        TooManyParts: there are more than `MOST_PARTS`.
     """
     if len(releases) == 1 and _flat(releases[0]):
         return None
@@ -113,7 +119,7 @@ def bounds(releases: Sequence[Release]) -> Bounds | None:
     for find in _kinds(nodes):
         pairs = find(nodes, explicit)
         if len(pairs) + len(nodes) > MOST_PARTS:
-            return None
+            raise TooManyParts
         pairs, wholes = _looked_up(nodes, pairs)
         full = pl.col("untold") + pl.col("absent") == 0
         looked = wholes.filter(
@@ -226,19 +232,9 @@ def _of_cells(nodes: pl.DataFrame, explicit: bool, coarse: int, fine: int) -> pl
     mine = mine.with_columns(up_place=pl.Series(up, dtype=pl.Int64))
     if not explicit:
         # a cell that is nowhere told may have been left out as well
-        every = {
-            cell: np.asarray(h3i.cell_to_children(cell, fine)).astype(np.int64)
-            for cell in np.unique(up).tolist()
-        }
-        children = pl.DataFrame(
-            {
-                "up_place": np.repeat(
-                    np.array(list(every), dtype=np.int64), [len(c) for c in every.values()]
-                ),
-                "place": np.concatenate([np.empty(0, np.int64), *every.values()]),
-            }
-        )
-        mine = mine.select("up_place", "start", "step").unique().join(children, on="up_place")
+        every = children(np.unique(up), fine)
+        of_each = pl.DataFrame({"up_place": parent(every, coarse, of=fine), "place": every})
+        mine = mine.select("up_place", "start", "step").unique().join(of_each, on="up_place")
     whole = nodes.select(up_place="place", start="start", step="step")
     return mine.join(whole, on=["up_place", "start", "step"]).select(
         "up_place", *_KEY, up_start="start", up_step="step"

@@ -16,8 +16,7 @@ guess is right in one of the two worlds: 50%.
 Attackers, each knowing all times and places of the target:
 
 - "half": knows also half of the other devices, and expects their counts, scaled to the sum of what is
-  published. The attacker of Pyrgelis,
-  Troncoso, De Cristofaro 2018 (NDSS), with the score of `counts`.
+  published. The attacker of Pyrgelis, Troncoso, De Cristofaro 2018 (NDSS), with the score of `counts`.
 - "everybody else": knows all other devices. The attacker against whom differential privacy is defined;
   exact counts cannot withstand it.
 - "nothing": has the release alone, and expects at each place and time the share of the place times the

@@ -21,7 +21,7 @@ from passersby.sources.opening import blocks, fingerprint, opened
 from passersby.sources.times import Clock, epoch
 
 MOST_ROWS = 10_000_000
-"""Counts of one release: it is held in memory (measured: about 200 bytes a count at the most)."""
+"""Counts of one release: it is held in memory, at up to 500 bytes a count (benchmarks/releases.py)."""
 
 TOTAL = -1
 """The place of a count over all places."""
